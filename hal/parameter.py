@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from math import isfinite
 from typing import Final
 
 from hal.errors import DefinitionError
@@ -147,6 +148,12 @@ class Parameter:
             raise DefinitionError(f"{self.name}: a length in words belongs to ascii, and ascii needs one")
         if self.last_address > LAST_ADDRESS:
             raise DefinitionError(f"{self.name}: its {self.words} words at {self.address} pass address {LAST_ADDRESS}")
+        if not (isfinite(self.scale) and isfinite(self.offset) and self.scale != 0.0):
+            raise DefinitionError(
+                f"{self.name}: scale {self.scale} or offset {self.offset} makes no value of a raw one"
+            )
+        if self.scan_interval_ms < 1:
+            raise DefinitionError(f"{self.name}: a scan interval of {self.scan_interval_ms} ms cannot be")
 
     @property
     def words(self) -> int:
