@@ -67,7 +67,10 @@ CREATE TABLE component_parameter_versions (
 COMMENT ON TABLE component_parameter_versions IS
     'what a definition was before it was changed; the live set-value is no part of it';
 
-CREATE FUNCTION keep_component_parameter_version() RETURNS trigger LANGUAGE plpgsql AS $$
+-- SET search_path FROM CURRENT pins the schema being migrated, so that an UPDATE from a session
+-- that looks elsewhere (psql, another tool) still finds the table of versions
+CREATE FUNCTION keep_component_parameter_version() RETURNS trigger LANGUAGE plpgsql
+    SET search_path FROM CURRENT AS $$
 BEGIN
     IF to_jsonb(NEW) - '{set_value,version,updated_at}'::text[]
        IS DISTINCT FROM to_jsonb(OLD) - '{set_value,version,updated_at}'::text[] THEN
@@ -75,6 +78,8 @@ BEGIN
         VALUES (OLD.id, OLD.version, to_jsonb(OLD) - '{set_value,version,updated_at}'::text[], OLD.updated_at);
         NEW.version := OLD.version + 1;
         NEW.updated_at := clock_timestamp();
+    ELSE
+        NEW.version := OLD.version;
     END IF;
     RETURN NEW;
 END
@@ -158,7 +163,9 @@ CREATE TABLE process_data_chunks (
     "values" float8[] NOT NULL,
     set_values float8[],
     quality int2[] NOT NULL,
-    PRIMARY KEY (process_id, parameter_id, started_at)
+    PRIMARY KEY (process_id, parameter_id, started_at),
+    CHECK (cardinality(quality) = cardinality("values")),
+    CHECK (cardinality(set_values) = cardinality("values"))
 );
 COMMENT ON TABLE process_data_chunks IS 'sealed runs: one row a run, parameter and span';
 
@@ -166,12 +173,13 @@ CREATE VIEW process_data AS
     SELECT "timestamp", process_id, value, set_value, parameter_id, quality
       FROM process_data_points
     UNION ALL
+    -- all arrays in one unnest: a subscript would decompress its whole array for every element
     SELECT t.started_at + point.offset_us * interval '1 microsecond', c.process_id,
-           point.value, c.set_values[point.position], c.parameter_id, point.quality
+           point.value, point.set_value, c.parameter_id, point.quality
       FROM process_data_chunks c
       JOIN process_data_times t USING (process_id, series, started_at)
-     CROSS JOIN LATERAL unnest(t.offsets_us, c."values", c.quality)
-           WITH ORDINALITY AS point (offset_us, value, quality, position);
+     CROSS JOIN LATERAL unnest(t.offsets_us, c."values", c.set_values, c.quality)
+           AS point (offset_us, value, set_value, quality);
 COMMENT ON VIEW process_data IS 'hot and sealed points as one relation: what readers query';
 
 CREATE TABLE process_run_summaries (
@@ -222,7 +230,7 @@ CREATE TABLE acquisition_minutes (
     slots int8 NOT NULL,
     rows int8 NOT NULL,
     PRIMARY KEY (process_id, device, interval_ms, minute, outcome, cause)
-);
+) WITH (fillfactor = 70);
 COMMENT ON TABLE acquisition_minutes IS
     'accounting: every slot ends in exactly one outcome; rows is what those slots must have stored';
 
