@@ -33,7 +33,10 @@ OLDEST_SERVER: Final = 15
 _SCHEMA_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 _POLL_S: Final = 0.05
 _LOCK_WAIT: Final = "500ms"
-"""Whoever waits for a table lock holds up all who come later, so a migration gives way and tries again."""
+"""Whoever waits for a table lock holds up all who come later, so a migration gives way and tries again.
+
+Less than PostgreSQL's deadlock_timeout of 1 s, so that a deadlock ends the migration's attempt and not a writer's.
+"""
 
 _TRY_AGAIN: Final = {"55P03", "40P01"}
 """SQLSTATEs lock_not_available and deadlock_detected: PostgreSQL 18 documentation, appendix A."""
@@ -200,9 +203,13 @@ async def _apply(connection: asyncpg.Connection, file: _File, *, where: str, dea
                     await file.migration.apply(connection)
                     await connection.execute(load_query("record_migration"), file.name, file.content_hash)
             else:
+                # a concurrent build waits for older transactions, and holds up neither reads nor writes meanwhile
+                patience = f"{max(1, round((deadline - clock.time()) * 1000))}ms"
+                await connection.execute(load_query("set_lock_timeout"), patience)
                 for drop in await connection.fetch(load_query("invalid_index_drops"), file.content):
                     await connection.execute(drop[0])
                 await file.migration.apply(connection)
+                await connection.execute(load_query("set_lock_timeout"), _LOCK_WAIT)
                 await connection.execute(load_query("record_migration"), file.name, file.content_hash)
         except FOREIGN_ERRORS as error:
             state = getattr(error, "sqlstate", None)

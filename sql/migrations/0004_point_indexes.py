@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 __depends__ = {"0003_indexes"}
 __transaction__ = False
 
+SHORT_WAIT = "500ms"
 INDEXES = (
     ("idx_process_data_points_process_timestamp", "process_id_timestamp_idx", '(process_id, "timestamp")'),
     ("idx_process_data_points_timestamp_brin", "timestamp_idx", 'USING brin ("timestamp")'),
@@ -26,17 +27,18 @@ async def apply(connection: asyncpg.Connection) -> None:
     Asks for the steps again until none is left, so that a partition made meanwhile is not forgotten
     and an interrupted migration goes on where it was.
     """
-    lock_timeout = await connection.fetchval(load_query("read_lock_timeout"))
+    patience = await connection.fetchval(load_query("read_lock_timeout"))
     for name, suffix, definition in INDEXES:
         while steps := await connection.fetch(
             load_query("partitioned_index_steps"), name, "process_data_points", suffix, definition
         ):
             for step in steps:
-                # a concurrent build waits for older transactions and holds up nobody meanwhile
-                timeout = "0" if step["is_concurrent"] else lock_timeout
-                await connection.execute(load_query("set_lock_timeout"), timeout)
+                # whoever waits for ON ONLY or ATTACH holds up the writers behind it, so that is tried shortly and
+                # the runner tries again; a concurrent build may wait
+                wait = patience if step["is_concurrent"] else SHORT_WAIT
+                await connection.execute(load_query("set_lock_timeout"), wait)
                 await connection.execute(step["statement"])
-    await connection.execute(load_query("set_lock_timeout"), lock_timeout)
+    await connection.execute(load_query("set_lock_timeout"), patience)
 
 
 async def rollback(connection: asyncpg.Connection) -> None:
