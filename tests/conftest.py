@@ -1,0 +1,97 @@
+"""Fixtures of every test: databases on a real PostgreSQL, and the watch for what a test leaves behind."""
+
+from collections.abc import AsyncIterator, Iterator
+from inspect import iscoroutinefunction
+from pathlib import Path
+
+import pytest
+
+from tests import leaks, postgres
+
+SERVERS_USED = pytest.StashKey[list[str]]()
+SESSION_PROCESSES: set[int] = set()
+"""Processes that live as long as the test run, and are no leak of a test."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Begin the list of servers used."""
+    config.stash[SERVERS_USED] = []
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say which servers the tests ran against."""
+    for description in config.stash[SERVERS_USED]:
+        terminalreporter.write_line(f"database: {description}")
+
+
+@pytest.fixture(scope="session")
+def database_server(pytestconfig: pytest.Config) -> Iterator[postgres.TestServer]:
+    """The server of the test run: a DSN from the environment, else Docker, else the embedded one."""
+    with postgres.main_server(SESSION_PROCESSES.add) as server:
+        pytestconfig.stash[SERVERS_USED].append(server.description)
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_15_server(pytestconfig: pytest.Config) -> Iterator[postgres.TestServer]:
+    """A server of PostgreSQL 15, the oldest that is supported; the test is skipped where there is none."""
+    binaries = postgres.postgres_15_binaries()
+    if binaries is None:
+        pytest.skip("no PostgreSQL 15 on this machine (on Debian 12: apt-get install postgresql-15)")
+    with postgres.embedded_server(binaries, SESSION_PROCESSES.add, because="the oldest supported") as server:
+        pytestconfig.stash[SERVERS_USED].append(server.description)
+        yield server
+
+
+@pytest.fixture
+def database_url(database_server: postgres.TestServer) -> Iterator[str]:
+    """The DSN of a fresh database with the whole schema."""
+    with database_server.database(migrated=True) as url:
+        yield url
+
+
+@pytest.fixture
+def empty_database_url(database_server: postgres.TestServer) -> Iterator[str]:
+    """The DSN of a fresh database with nothing in it."""
+    with database_server.database(migrated=False) as url:
+        yield url
+
+
+@pytest.fixture
+def postgres_15_url(postgres_15_server: postgres.TestServer) -> Iterator[str]:
+    """The DSN of a fresh database with the whole schema, on PostgreSQL 15."""
+    with postgres_15_server.database(migrated=True) as url:
+        yield url
+
+
+@pytest.fixture
+def empty_postgres_15_url(postgres_15_server: postgres.TestServer) -> Iterator[str]:
+    """The DSN of a fresh database with nothing in it, on PostgreSQL 15."""
+    with postgres_15_server.database(migrated=False) as url:
+        yield url
+
+
+@pytest.fixture
+def short_directory() -> Iterator[Path]:
+    """A fresh folder with a path short enough for Unix sockets."""
+    with postgres.short_directory() as folder:
+        yield folder
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test that leaves a task or a child process; first of all fixtures, so last to look."""
+    if iscoroutinefunction(getattr(request, "function", None)):
+        request.getfixturevalue("no_task_left_behind")
+    before = leaks.child_processes()
+    yield
+    left = leaks.leaked_children(before, SESSION_PROCESSES)
+    assert not left, f"the test leaves child processes: {', '.join(left)}"
+
+
+@pytest.fixture
+async def no_task_left_behind() -> AsyncIterator[None]:
+    """Fail a test whose event loop still has tasks of it after its own fixtures are gone."""
+    yield
+    left = leaks.leaked_tasks()
+    assert not left, f"the test leaves tasks: {', '.join(left)}"
