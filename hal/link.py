@@ -1,13 +1,18 @@
 """A connection to one unit: what a device needs of it, and no more."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from hal.parameter import RegisterKind
+from hal.errors import DefinitionError
+from hal.parameter import LAST_ADDRESS, RegisterKind
+
+MOST_WRITTEN: Final = {RegisterKind.COIL: 1_968, RegisterKind.HOLDING_REGISTER: 123}
+"""Values of one write: MODBUS Application Protocol Specification V1.1b3, sections 6.11 and 6.12."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,7 +48,17 @@ class Reading:
 
 
 class Link(Protocol):
-    """An open connection. It is made open, used, and closed once; it never reconnects by itself."""
+    """An open connection. It is made open, used, and closed once; it never reconnects by itself.
+
+    Requests of concurrent callers go out one after the other, in the order in which they came. After any failure but a
+    `RefusedError`, and after a cancellation in mid-request, the connection is closed, so that a late answer can never
+    be taken for the next one.
+    """
+
+    @property
+    def lost(self) -> asyncio.Event:
+        """Set once the connection is gone, whoever closed it and for whatever reason."""
+        ...
 
     async def read(self, block: Block) -> Reading:
         """Read a block with one request.
@@ -57,6 +72,7 @@ class Link(Protocol):
         """Write words to holding registers or bits (0 or 1) to coils with one request.
 
         Raises:
+            DefinitionError: no request can write this; nothing was sent.
             LinkError: one of its subclasses; after a time-out the device may have taken the values.
         """
         ...
@@ -64,3 +80,28 @@ class Link(Protocol):
     async def close(self) -> None:
         """Close the connection; harmless when it is closed already."""
         ...
+
+
+Connect = Callable[[], Awaitable[Link]]
+"""Opens a new connection; raises `NotConnectedError` where it cannot."""
+
+
+def check_write(kind: RegisterKind, address: int, values: Sequence[int]) -> str:
+    """Name the operation of a write, or refuse one that no request can carry.
+
+    Raises:
+        DefinitionError: the kind cannot be written, or there are no or too many values, or they do not fit.
+    """
+    operation = f"write {kind} {address}..{address + len(values) - 1}"
+    most = MOST_WRITTEN.get(kind)
+    if most is None:
+        raise DefinitionError(f"{operation}: only coils and holding registers can be written")
+    if not 1 <= len(values) <= most:
+        raise DefinitionError(f"{operation}: one request writes 1…{most} values, not {len(values)}")
+    if not 0 <= address <= LAST_ADDRESS + 1 - len(values):
+        raise DefinitionError(f"{operation}: the addresses end at {LAST_ADDRESS}")
+    highest = 1 if kind.is_bit else 0xFFFF
+    for value in values:
+        if not 0 <= value <= highest:
+            raise DefinitionError(f"{operation}: {value} is outside 0…{highest}")
+    return operation

@@ -1,0 +1,237 @@
+"""A device: the connection to one unit, its health, and the scans made over it."""
+
+from asyncio import Event, Lock
+from collections.abc import Callable
+from dataclasses import replace
+from math import isfinite
+
+from hal.backoff import Backoff
+from hal.clock import Clock, SystemClock
+from hal.codec import encode
+from hal.errors import DefinitionError, LinkError, NotConnectedError, RefusedError
+from hal.health import DeviceEvent, DeviceHealth, DeviceState
+from hal.link import Block, Connect, Link
+from hal.outcome import Failure, Outcome, make_rows
+from hal.parameter import Parameter, RegisterKind
+from hal.plan import ReadPlan
+from hal.scan import Scan
+
+_WRITABLE = frozenset({RegisterKind.COIL, RegisterKind.HOLDING_REGISTER})
+_LOST = "the connection was closed"
+
+
+def _ignore(_event: DeviceEvent) -> None:
+    """Stand in where nobody asked for events."""
+
+
+class Device:
+    """Owns the connection to one unit and reads plans over it.
+
+    `run` keeps the connection; `scan` and `write` use whatever connection there is, and never wait for one. Scans of
+    several intervals may run at the same time: their requests take turns on the link.
+
+    Args:
+        name: name of the device, in scans, events and errors.
+        connect: opens a new link.
+        on_event: called in the event loop at each `DeviceEvent`; must not block.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        connect: Connect,
+        *,
+        backoff: Backoff | None = None,
+        clock: Clock | None = None,
+        on_event: Callable[[DeviceEvent], None] = _ignore,
+    ) -> None:
+        self.name = name
+        self._connect = connect
+        self._backoff = backoff or Backoff()
+        self._clock = clock or SystemClock()
+        self._on_event = on_event
+        self._link: Link | None = None
+        self._connected = Event()
+        self._changing_bits = Lock()
+        self._state = DeviceState.STOPPED
+        self._error: LinkError | None = None
+        self._connected_since_ns: int | None = None
+        self._next_try_ns: int | None = None
+        self._round_trip_ns: int | None = None
+        self._failures = 0
+        self._has_answered = False
+        self._told_reason: str | None = None
+
+    @property
+    def health(self) -> DeviceHealth:
+        """How the device is now."""
+        return DeviceHealth(
+            state=self._state,
+            last_error=None if self._error is None else str(self._error),
+            connected_since_ns=self._connected_since_ns,
+            next_try_ns=self._next_try_ns,
+            round_trip_ns=self._round_trip_ns,
+            failures=self._failures,
+        )
+
+    async def wait_connected(self) -> None:
+        """Wait until there is a connection."""
+        await self._connected.wait()
+
+    async def run(self) -> None:
+        """Connect, wait until the connection is lost, back off, connect again; until cancelled."""
+        try:
+            while True:
+                self._state = DeviceState.CONNECTING
+                try:
+                    link = await self._connect()
+                except LinkError as error:
+                    self._error = error
+                    self._failures += 1
+                else:
+                    await self._serve(link)
+                await self._back_off()
+        finally:
+            self._state = DeviceState.STOPPED
+            self._next_try_ns = None
+
+    async def scan(self, plan: ReadPlan) -> Scan:
+        """Read every block of a plan once; what could not be read is told by the scan, never raised."""
+        started_ns = self._clock.monotonic_ns()
+        try:
+            link: Link | None = self._usable_link("scan")
+            ended: LinkError | None = None
+        except NotConnectedError as error:
+            link, ended = None, error
+        outcomes: list[Outcome] = []
+        for block in plan.blocks:
+            if link is None or ended is not None:
+                assert ended is not None
+                outcomes.append(Failure(error=ended, at_ns=self._clock.monotonic_ns(), sent=False))
+                continue
+            outcome = await self._read(link, block)
+            outcomes.append(outcome)
+            if isinstance(outcome, Failure) and not isinstance(outcome.error, RefusedError):
+                ended = outcome.error
+        return self._make_scan(plan, outcomes, started_ns)
+
+    async def write(self, parameter: Parameter, value: float | str) -> None:
+        """Write one value; whether it may be written is for the caller to know.
+
+        A bit of a register is set by reading its word, changing the bit and writing the word: what the device itself
+        changes in that word in between is lost.
+
+        Raises:
+            DefinitionError: the parameter cannot be written, or cannot hold this value; nothing was sent.
+            LinkError: it was not written, or (after a time-out) nobody knows.
+        """
+        if parameter.kind not in _WRITABLE:
+            raise DefinitionError(f"{parameter.name}: a {parameter.kind} cannot be written")
+        if not isinstance(value, str) and not isfinite(value):
+            raise DefinitionError(f"{parameter.name}: {value} is no value to write")
+        words = encode(parameter, value)
+        link = self._usable_link(f"write {parameter.name}")
+        try:
+            if parameter.bit is None:
+                await link.write(parameter.kind, parameter.address, words.tolist())
+            else:
+                await self._write_bit(link, parameter, int(words[0]))
+        except LinkError as error:
+            self._error = error
+            raise
+
+    async def _write_bit(self, link: Link, parameter: Parameter, word: int) -> None:
+        mask = int(encode(replace(parameter, scale=1.0, offset=0.0), 1.0)[0])
+        async with self._changing_bits:
+            reading = await link.read(Block(kind=parameter.kind, address=parameter.address, count=1))
+            await link.write(parameter.kind, parameter.address, [(int(reading.data[0]) & ~mask) | word])
+
+    def _usable_link(self, operation: str) -> Link:
+        if self._link is not None and not self._link.lost.is_set():
+            return self._link
+        reason = f"no connection, {self._state}"
+        if self._error is not None:
+            reason += f" after: {self._error.operation}: {self._error.reason}"
+        raise NotConnectedError(operation=operation, device=self.name, reason=reason)
+
+    async def _read(self, link: Link, block: Block) -> Outcome:
+        asked_ns = self._clock.monotonic_ns()
+        try:
+            reading = await link.read(block)
+        except LinkError as error:
+            self._error = error
+            if isinstance(error, RefusedError):
+                self._answered()
+            return Failure(error=error, at_ns=(asked_ns + self._clock.monotonic_ns()) // 2, sent=True)
+        self._round_trip_ns = reading.responded_ns - reading.requested_ns
+        self._answered()
+        return reading
+
+    def _answered(self) -> None:
+        """Trust the connection: only now, since a device may accept connections that it never serves."""
+        self._has_answered = True
+        self._failures = 0
+
+    def _make_scan(self, plan: ReadPlan, outcomes: list[Outcome], started_ns: int) -> Scan:
+        rows = make_rows(plan, outcomes)
+        failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
+        return Scan(
+            device=self.name,
+            parameter_ids=plan.parameter_ids,
+            monotonic_ns=rows.monotonic_ns,
+            values=rows.values,
+            set_values=rows.set_values,
+            quality=rows.quality,
+            texts=rows.texts,
+            requests=len(outcomes) - sum(not failure.sent for failure in failures),
+            failed_blocks=len(failures),
+            cause=failures[0].error.cause if failures and len(failures) == len(outcomes) else None,
+            error=str(failures[0].error) if failures else None,
+            started_ns=started_ns,
+            ended_ns=self._clock.monotonic_ns(),
+        )
+
+    async def _serve(self, link: Link) -> None:
+        """Lend the link until it is lost; close it in any case."""
+        error_before = self._error
+        try:
+            self._link, self._has_answered, self._told_reason = link, False, None
+            self._state = DeviceState.CONNECTED
+            self._connected_since_ns = self._clock.monotonic_ns()
+            self._connected.set()
+            self._tell(None)
+            await link.lost.wait()
+        finally:
+            self._link = self._connected_since_ns = None
+            self._connected.clear()
+            await link.close()
+        self._state = DeviceState.CONNECTING
+        if self._error is error_before or isinstance(self._error, RefusedError):
+            self._error = NotConnectedError(operation="wait for the next request", device=self.name, reason=_LOST)
+        if not self._has_answered:
+            self._failures += 1
+        self._tell(self._error)
+
+    async def _back_off(self) -> None:
+        """Wait before the next attempt, but not after the loss of a connection that served."""
+        if self._failures == 0:
+            return
+        wait_s = self._backoff.wait_s(self._failures)
+        self._state = DeviceState.BACKING_OFF
+        self._next_try_ns = self._clock.monotonic_ns() + round(wait_s * 1e9)
+        # An outage of an hour is one event for each reason, not one for each attempt.
+        if self._error is not None and str(self._error) != self._told_reason:
+            self._tell(self._error)
+        await self._clock.sleep(wait_s)
+        self._next_try_ns = None
+
+    def _tell(self, error: LinkError | None) -> None:
+        self._told_reason = None if error is None else str(error)
+        self._on_event(
+            DeviceEvent(
+                device=self.name,
+                state=self._state,
+                monotonic_ns=self._clock.monotonic_ns(),
+                reason=self._told_reason,
+            )
+        )
