@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import leaks, postgres
+from tests import folders, leaks, postgres
 
 SERVERS_USED = pytest.StashKey[list[str]]()
 SESSION_PROCESSES: set[int] = set()
@@ -74,7 +74,7 @@ def empty_postgres_15_url(postgres_15_server: postgres.TestServer) -> Iterator[s
 @pytest.fixture
 def short_directory() -> Iterator[Path]:
     """A fresh folder with a path short enough for Unix sockets."""
-    with postgres.short_directory() as folder:
+    with folders.short_directory() as folder:
         yield folder
 
 

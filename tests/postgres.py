@@ -10,7 +10,6 @@ import os
 import secrets
 import shutil
 import subprocess
-import tempfile
 import time
 import warnings
 from collections.abc import Callable, Coroutine, Iterator
@@ -25,6 +24,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import asyncpg
 
 from recorder.embedded import EmbeddedPostgres
+from tests.folders import server_directory
 
 DSN_VARIABLE: Final = "ALD_TEST_DATABASE_URL"
 DOCKER_IMAGE: Final = "postgres:18"
@@ -159,9 +159,9 @@ def main_server(own_process: Callable[[int], None]) -> Iterator[TestServer]:
 def embedded_server(binaries: Path | None, own_process: Callable[[int], None], *, because: str) -> Iterator[TestServer]:
     """An embedded server for the whole test run, without fsync."""
     # Some tests hold several pools of 20 connections.
-    settings = {"max_connections": "200", "max_wal_size": "4GB", "autovacuum_naptime": "1min"}
+    settings = {"max_connections": "200", "max_wal_size": "512MB"}
     with (
-        short_directory() as folder,
+        server_directory() as folder,
         EmbeddedPostgres(folder / "pg", binaries=binaries, durable=False, settings=settings) as postgres,
     ):
         own_process(postgres.pid)
@@ -230,15 +230,3 @@ def postgres_15_binaries() -> Path | None:
             if ") 15." in said.stdout:
                 return folder
     return None
-
-
-@contextmanager
-def short_directory() -> Iterator[Path]:
-    """A folder with a path short enough for Unix sockets, which the server's user may enter as well."""
-    folder = Path(tempfile.mkdtemp(prefix="ald-", dir="/tmp"))
-    try:
-        if os.geteuid() == 0:
-            folder.chmod(0o755)
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

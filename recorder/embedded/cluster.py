@@ -18,8 +18,10 @@ from recorder.embedded.errors import DataDirectoryError, ServerFailedError, Serv
 
 INITDB_DEADLINE_S: Final = 180.0
 """It takes 0.7 s on a PC; an SD card with fsync is slow."""
-ORPHAN_DEADLINE_S: Final = 10.0
-"""A server whose program was killed is given this long to end before it counts as running."""
+ORPHAN_NOTICE_S: Final = 2.0
+"""A server whose program was killed is given this long to begin to stop, before it counts as somebody's."""
+ORPHAN_STOP_S: Final = 60.0
+"""And this long to stop: it may have much to write."""
 POLL_S: Final = 0.005
 STATUS_LINE: Final = 7
 LOG_TAIL_LINES: Final = 20
@@ -87,9 +89,10 @@ class Cluster:
         Raises:
             ServerRunningError: a server goes on running.
         """
-        deadline = time.monotonic() + ORPHAN_DEADLINE_S
+        begun = time.monotonic()
         while (postmaster := self.postmaster()) is not None and self._works_here(postmaster.pid):
-            if time.monotonic() > deadline:
+            patience_s = ORPHAN_STOP_S if postmaster.status == "stopping" else ORPHAN_NOTICE_S
+            if time.monotonic() - begun > patience_s:
                 raise ServerRunningError(
                     f"{self.folder}: PostgreSQL runs here as process {postmaster.pid}, left by another program: "
                     f"stop it with 'kill -INT {postmaster.pid}', or choose another data directory",
