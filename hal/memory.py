@@ -45,8 +45,8 @@ class MemoryDevice:
     def __init__(self, name: str, *, request_timeout_s: float = 1.0) -> None:
         self.name = name
         self.request_timeout_s = request_timeout_s
-        self.requests = 0
-        """Requests that reached the device."""
+        self.addresses: list[int] = []
+        """First address of each request that reached the device, in order."""
         self.connects = 0
         """Connections that were opened."""
         self._image: dict[RegisterKind, npt.NDArray[np.uint16]] = {
@@ -124,7 +124,7 @@ class MemoryDevice:
 
     async def answer(self, operation: str, kind: RegisterKind, address: int, count: int) -> None:
         """Take one request and play the faults that wait for it."""
-        self.requests += 1
+        self.addresses.append(address)
         if self._delays:
             delay = self._delays.popleft()
             await (delay.wait() if isinstance(delay, asyncio.Event) else asyncio.sleep(delay))
