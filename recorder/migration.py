@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pogo_core.error import BadMigrationError
 from pogo_core.migration import Migration, topological_sort
@@ -89,7 +89,7 @@ async def migrate(
         where = f"schema {schema} of {describe_dsn(dsn)}"
         deadline = asyncio.get_running_loop().time() + lock_timeout_s
         await _take_lock(connection, schema=schema, where=where, deadline=deadline)
-        await _ensure_bookkeeping(connection, schema)
+        await _ensure_bookkeeping(connection, schema, where)
         status = _compare(files, await _applied(connection), where)
         for name in status.pending:
             await _apply(connection, files[name], where=where, deadline=deadline)
@@ -106,16 +106,21 @@ async def status(dsn: str, *, schema: str = "ald", folder: Path | None = None) -
     """
     files = _read_files(folder)
     async with _connection(dsn, schema) as connection:
-        exists = await connection.fetchval(load_query("schema_migrations_exists"), schema)
-        applied = await _applied(connection) if exists else {}
-        return _compare(files, applied, f"schema {schema} of {describe_dsn(dsn)}")
+        where = f"schema {schema} of {describe_dsn(dsn)}"
+        state = await _schema_state(connection, schema)
+        if state["is_there"] and not state["may_use"]:
+            raise MigrationError(
+                f"{where}: role {state['role']} may not look into it; "
+                f"GRANT USAGE ON SCHEMA {schema} TO {state['role']}, or use another role"
+            )
+        return _compare(files, await _applied(connection) if state["has_bookkeeping"] else {}, where)
 
 
 @asynccontextmanager
 async def _connection(dsn: str, schema: str) -> AsyncIterator[asyncpg.Connection]:
     if not _SCHEMA_NAME.fullmatch(schema) or schema.lower().startswith("pg_"):
         raise MigrationError(
-            f"`{schema}` cannot be the name of the schema; use letters, digits and _, at most 63, and not pg_..."
+            f"{schema!r} cannot be the name of the schema; use letters, digits and _, at most 63, and not pg_..."
         )
     connection = await connect_once(dsn, application_name="ald-recorder migrate")
     try:
@@ -153,11 +158,23 @@ async def _take_lock(connection: asyncpg.Connection, *, schema: str, where: str,
         await asyncio.sleep(_POLL_S)
 
 
-async def _ensure_bookkeeping(connection: asyncpg.Connection, schema: str) -> None:
-    if not await connection.fetchval(load_query("schema_exists"), schema):
+async def _ensure_bookkeeping(connection: asyncpg.Connection, schema: str, where: str) -> None:
+    if not (await _schema_state(connection, schema))["is_there"]:
         await connection.execute(await connection.fetchval(load_query("create_schema_statement"), schema))
-    if not await connection.fetchval(load_query("schema_migrations_exists"), schema):
+    state = await _schema_state(connection, schema)
+    # said here, since PostgreSQL passes over a schema in search_path that the role may not use
+    if not (state["may_use"] and state["may_create"]):
+        raise MigrationError(
+            f"{where}: role {state['role']} may not create in it; "
+            f"GRANT USAGE, CREATE ON SCHEMA {schema} TO {state['role']}, or use the role that owns it"
+        )
+    if not state["has_bookkeeping"]:
         await connection.execute(load_query("create_schema_migrations"))
+
+
+async def _schema_state(connection: asyncpg.Connection, schema: str) -> Mapping[str, Any]:
+    [state] = await connection.fetch(load_query("schema_state"), schema)
+    return dict(state)
 
 
 async def _applied(connection: asyncpg.Connection) -> dict[str, str]:

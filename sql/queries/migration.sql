@@ -2,9 +2,16 @@
 -- Number of the server's version, as in 150004 or 180006.
 SELECT current_setting('server_version_num')::int;
 
--- name: schema_exists
--- Whether the schema of this name is there.
-SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1::text);
+-- name: schema_state
+-- Whether the schema of this name is there, what this role may do in it, and whether it has its bookkeeping.
+SELECT n.oid IS NOT NULL AS is_there,
+       coalesce(has_schema_privilege(n.oid, 'USAGE'), false) AS may_use,
+       coalesce(has_schema_privilege(n.oid, 'CREATE'), false) AS may_create,
+       EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = n.oid AND c.relname = 'schema_migrations')
+           AS has_bookkeeping,
+       current_user AS role
+  FROM (SELECT $1::text AS name) wanted
+  LEFT JOIN pg_namespace n ON n.nspname = wanted.name;
 
 -- name: create_schema_statement
 -- The statement that makes the schema of this name, quoted by the server.
@@ -16,10 +23,6 @@ SELECT set_config('search_path', quote_ident($1::text), false),
        set_config('lock_timeout', $2::text, false),
        set_config('statement_timeout', '0', false),
        set_config('idle_in_transaction_session_timeout', '0', false);
-
--- name: schema_migrations_exists
--- Whether the table of applied migrations is in the schema of this name.
-SELECT EXISTS (SELECT FROM pg_tables WHERE schemaname = $1::text AND tablename = 'schema_migrations');
 
 -- name: create_schema_migrations
 -- Makes the table of applied migrations in the schema that search_path names.
