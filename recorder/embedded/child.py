@@ -34,7 +34,10 @@ def stop_with_parent(parent_pid: int) -> Callable[[], None]:
     """
     if sys.platform != "linux":
         return lambda: None
-    import ctypes  # noqa: PLC0415  (absent in some small Pythons, and needed on Linux alone)
+    try:
+        import ctypes  # noqa: PLC0415  (needed on Linux alone)
+    except ImportError:  # a Python that was built without libffi
+        sys.exit("this Python has no ctypes, without which the server could outlive the program: use another Python")
 
     prctl = ctypes.CDLL(None).prctl
 
