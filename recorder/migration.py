@@ -96,7 +96,7 @@ async def migrate(
         return list(status.pending)
 
 
-async def status(dsn: str, *, schema: str = "ald", folder: Path | None = None) -> MigrationStatus:
+async def status(dsn: str, schema: str = "ald", *, folder: Path | None = None) -> MigrationStatus:
     """Compare a database with this release; changes nothing.
 
     Raises:

@@ -209,7 +209,10 @@ async def role(server: TestServer, url: str) -> AsyncIterator[tuple[str, str]]:
     """A role with no rights but to connect, and its DSN; gone with all it owns afterwards."""
     name, password = f"ald_test_{secrets.token_hex(4)}", secrets.token_hex(8)
     async with session(url, "public") as owner:
-        await owner.execute(f"CREATE ROLE {name} LOGIN PASSWORD '{password}'")
+        try:
+            await owner.execute(f"CREATE ROLE {name} LOGIN PASSWORD '{password}'")
+        except asyncpg.InsufficientPrivilegeError:
+            pytest.skip("the tests' own role may not create roles on this server")
         try:
             parts = urlsplit(url)
             place = parts.netloc.rpartition("@")[2]
