@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from hal.parameter import DataType, RegisterKind, WordOrder
+from hal.plan import plans_by_interval
 from simulator.errors import MapError
 from simulator.heater import tuned
 from simulator.parameter_map import definitions_path, load
@@ -44,6 +45,12 @@ def test_the_fast_signals_lie_in_one_block_of_20_words_and_nothing_else_is_fast(
     )
     assert words == list(range(3000, 3020))
     assert {d.parameter.scan_interval_ms for d in load(definitions_path())} == {20, 100}
+
+
+def test_the_recorders_read_plan_needs_one_fast_request_and_five_slow_ones() -> None:
+    """With the default span and gap: coils, discrete inputs, input registers, and two blocks of holding registers."""
+    plans = plans_by_interval(d.parameter for d in load(definitions_path()))
+    assert {interval_ms: len(plan.blocks) for interval_ms, plan in plans.items()} == {20: 1, 100: 5}
 
 
 def test_two_word_values_have_the_low_word_first() -> None:
