@@ -90,7 +90,7 @@ class Cluster:
             ServerRunningError: a server goes on running.
         """
         begun = time.monotonic()
-        while (postmaster := self.postmaster()) is not None and self._works_here(postmaster.pid):
+        while (postmaster := self.postmaster()) is not None and _works_in(self.data, postmaster.pid):
             patience_s = ORPHAN_STOP_S if postmaster.status == "stopping" else ORPHAN_NOTICE_S
             if time.monotonic() - begun > patience_s:
                 raise ServerRunningError(
@@ -101,17 +101,12 @@ class Cluster:
             time.sleep(POLL_S)
         # After a restart of a container another process often has the old number, and PostgreSQL would refuse to start.
         # Its own test for backends that outlived the server goes with the file, so first see that there are none.
-        if postmaster is not None and sys.platform == "linux" and not any(map(self._works_here, _processes())):
+        if (
+            postmaster is not None
+            and sys.platform == "linux"
+            and not any(_works_in(self.data, pid) for pid in _processes())
+        ):
             (self.data / "postmaster.pid").unlink(missing_ok=True)
-
-    def _works_here(self, pid: int) -> bool:
-        """Whether a process has the data as its working folder, as every process of the server has."""
-        if sys.platform != "linux":
-            return False  # PostgreSQL's own test has to do
-        try:
-            return Path(f"/proc/{pid}/cwd").readlink() == self.data.resolve()
-        except OSError:
-            return False
 
     def prepare(self, binaries: Binaries, *, durable: bool) -> None:
         """See that there is data of the right version; initdb works beside it, so half of it is never found.
@@ -120,8 +115,7 @@ class Cluster:
             DataDirectoryError: the data is of another major version, or is none.
             ServerFailedError: initdb failed.
         """
-        for leftover in self.folder.glob("initdb-*"):
-            shutil.rmtree(leftover, ignore_errors=True)
+        self._drop_half_made()
         if not self.data.exists():
             self._initialise(binaries, durable=durable)
         try:
@@ -137,6 +131,14 @@ class Cluster:
             raise DataDirectoryError(
                 f"{self.data}: does not belong to user {self.account.name}: start as the user that made it"
             )
+
+    def _drop_half_made(self) -> None:
+        """Remove what an initdb left whose program was killed, once it has noticed and ended."""
+        deadline = time.monotonic() + ORPHAN_STOP_S
+        for leftover in self.folder.glob("initdb-*"):
+            while any(_works_in(leftover, pid) for pid in _processes()) and time.monotonic() < deadline:
+                time.sleep(POLL_S)
+            shutil.rmtree(leftover, ignore_errors=True)
 
     def _initialise(self, binaries: Binaries, *, durable: bool) -> None:
         fresh = Path(tempfile.mkdtemp(prefix="initdb-", dir=self.folder))
@@ -200,7 +202,19 @@ def _locales(major: int) -> list[list[str]]:
 
 
 def _processes() -> Iterator[int]:
-    return (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal())
+    if sys.platform == "linux":
+        yield from (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal())
+
+
+def _works_in(folder: Path, pid: int) -> bool:
+    """Whether a process has the folder as its working folder, as every process of a server and initdb has.
+
+    Elsewhere than on Linux this is not known, and PostgreSQL's own test has to do.
+    """
+    try:
+        return Path(f"/proc/{pid}/cwd").readlink() == folder.resolve()
+    except OSError:
+        return False
 
 
 def _sync_folder(folder: Path) -> None:
