@@ -1,0 +1,346 @@
+"""PostgreSQL: the pool, its prepared statements and COPY. The only file that knows asyncpg."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Final, Self
+from urllib.parse import unquote, urlsplit
+
+import asyncpg
+
+from recorder.errors import (
+    ConfigurationError,
+    DatabaseError,
+    DatabaseUnreachableError,
+    StreamFencedError,
+    StreamOutOfStepError,
+)
+from sql import QUERIES
+
+POINT_COLUMNS: Final = ("timestamp", "process_id", "value", "set_value", "parameter_id", "quality")
+"""Columns of ``process_data_points`` in the order in which `recorder.batch` encodes them."""
+
+_UNREACHABLE: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.ConnectionDoesNotExistError,
+    asyncpg.ConnectionFailureError,
+    asyncpg.TooManyConnectionsError,
+)
+_STREAM_ERRORS: Final = {"AL001": StreamFencedError, "AL002": StreamOutOfStepError}
+
+
+def describe_dsn(dsn: str) -> str:
+    """Name a database for an error message: host, port and database, never the password."""
+    try:
+        parts = urlsplit(dsn)
+        query = dict(pair.split("=", 1) for pair in parts.query.split("&") if "=" in pair)
+        host = parts.hostname or unquote(query.get("host", "the local socket"))
+        port = parts.port or query.get("port", "5432")
+    except ValueError:
+        return "the configured DSN"
+    database = parts.path.lstrip("/") or parts.username or "postgres"
+    return f"database {database} at {host}:{port}"
+
+
+def translate(error: BaseException, *, operation: str, dsn: str) -> DatabaseError:
+    """Turn what asyncpg raised into one of our own errors, naming the operation and the place."""
+    where = describe_dsn(dsn)
+    said = " ".join(str(error).split())
+    if isinstance(error, asyncpg.InvalidCatalogNameError):
+        return DatabaseError(f"{operation}: {where} does not exist; create it with CREATE DATABASE")
+    if isinstance(error, asyncpg.InvalidPasswordError | asyncpg.InvalidAuthorizationSpecificationError):
+        return DatabaseError(f"{operation}: {where} refused the login: {said}; check user and password of the DSN")
+    if isinstance(error, asyncpg.InsufficientPrivilegeError):
+        return DatabaseError(f"{operation}: {where}: {said}; grant the right or use another role")
+    if isinstance(error, _UNREACHABLE) or (isinstance(error, asyncpg.InterfaceError) and "clos" in str(error)):
+        reason = said or type(error).__name__
+        return DatabaseUnreachableError(
+            f"{operation}: {where} is not reachable ({reason}); check that it runs and that [database] dsn is right"
+        )
+    state = getattr(error, "sqlstate", None)
+    kind = _STREAM_ERRORS.get(str(state), DatabaseError)
+    return kind(f"{operation}: {where}: {said}")
+
+
+FOREIGN_ERRORS: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+"""What asyncpg raises for anything that is not our own mistake."""
+
+
+async def connect_once(
+    dsn: str, *, schema: str | None = None, application_name: str = "ald-recorder", timeout_s: float = 10
+) -> asyncpg.Connection:
+    """Open one connection outside the pool, for migrations and commands.
+
+    Raises:
+        ConfigurationError: the DSN cannot be parsed.
+        DatabaseError: no connection; the message names host, port and database.
+    """
+    settings = {"application_name": application_name}
+    if schema is not None:
+        settings["search_path"] = quote_identifier(schema)
+    try:
+        return await asyncpg.connect(dsn, timeout=timeout_s, server_settings=settings)
+    except (ValueError, asyncpg.ClientConfigurationError) as error:
+        raise ConfigurationError(f"[database] dsn: {error}; expected postgresql://user:password@host/name") from error
+    except FOREIGN_ERRORS as error:
+        raise translate(error, operation="connect", dsn=dsn) from error
+
+
+def quote_identifier(name: str) -> str:
+    """Quote a name for use as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+class _PreparingConnection(asyncpg.Connection):
+    """A connection that can put a statement into its own cache before anyone asks for it.
+
+    `Connection.prepare` makes statements that end with the next release to the pool; the cache stays.
+    """
+
+    async def warm(self, texts: Iterable[str]) -> None:
+        for text in texts:
+            await self._prepare(text, use_cache=True)  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DatabaseSettings:
+    """How to reach PostgreSQL and how to use it.
+
+    Attributes:
+        dsn: ``postgresql://user:password@host:port/database``.
+        schema: the schema that holds all tables.
+        prepared: names of the statements that each connection prepares as it opens.
+        prepared_statements: false behind a pooler in transaction mode.
+    """
+
+    dsn: str
+    schema: str = "ald"
+    application_name: str = "ald-recorder"
+    pool_min: int = 5
+    pool_max: int = 20
+    connect_timeout_s: float = 10
+    acquire_timeout_s: float = 30
+    statement_timeout_s: float = 60
+    lock_timeout_s: float = 10
+    prepared: Sequence[str] = ()
+    prepared_statements: bool = True
+
+
+class Session:
+    """One connection, taken from the pool or opened alone, with the named statements of ``sql/queries``."""
+
+    def __init__(self, connection: "asyncpg.Connection | asyncpg.pool.PoolConnectionProxy", dsn: str) -> None:
+        self._connection = connection
+        self._dsn = dsn
+
+    async def fetch(self, query: str, *arguments: object) -> list[Mapping[str, Any]]:
+        """Run a named statement and return its rows.
+
+        Raises:
+            DatabaseError: naming the statement and the place.
+        """
+        try:
+            return [dict(row) for row in await self._connection.fetch(QUERIES[query].text, *arguments)]
+        except FOREIGN_ERRORS as error:
+            raise translate(error, operation=query, dsn=self._dsn) from error
+
+    async def fetch_one(self, query: str, *arguments: object) -> Mapping[str, Any] | None:
+        """Run a named statement and return its first row, or None.
+
+        Raises:
+            DatabaseError: naming the statement and the place.
+        """
+        try:
+            row = await self._connection.fetchrow(QUERIES[query].text, *arguments)
+        except FOREIGN_ERRORS as error:
+            raise translate(error, operation=query, dsn=self._dsn) from error
+        return None if row is None else dict(row)
+
+    async def execute(self, query: str, *arguments: object) -> None:
+        """Run a named statement for its effect.
+
+        Raises:
+            DatabaseError: naming the statement and the place.
+        """
+        try:
+            await self._connection.execute(QUERIES[query].text, *arguments)
+        except FOREIGN_ERRORS as error:
+            raise translate(error, operation=query, dsn=self._dsn) from error
+
+    async def execute_many(self, query: str, rows: Sequence[Sequence[object]]) -> None:
+        """Run a named statement once a row, pipelined.
+
+        Raises:
+            DatabaseError: naming the statement and the place.
+        """
+        try:
+            await self._connection.executemany(QUERIES[query].text, rows)
+        except FOREIGN_ERRORS as error:
+            raise translate(error, operation=query, dsn=self._dsn) from error
+
+    async def copy_points(self, payload: bytearray) -> None:
+        """COPY a ready binary payload into ``process_data_points``.
+
+        Args:
+            payload: header, rows and trailer of PostgreSQL's binary COPY format, columns `POINT_COLUMNS`.
+
+        Raises:
+            DatabaseError: naming the place.
+        """
+        try:
+            await self._connection.copy_to_table(
+                "process_data_points",
+                source=payload,  # type: ignore[arg-type]  # the stubs do not know that it takes buffers
+                columns=POINT_COLUMNS,
+                format="binary",
+            )
+        except FOREIGN_ERRORS as error:
+            raise translate(error, operation="copy process_data_points", dsn=self._dsn) from error
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[None]:
+        """Everything inside is committed together or not at all.
+
+        Raises:
+            DatabaseError: from BEGIN or COMMIT; after a lost COMMIT reply the outcome is unknown.
+        """
+        transaction = self._connection.transaction()
+        try:
+            await transaction.start()
+        except FOREIGN_ERRORS as error:
+            raise translate(error, operation="begin", dsn=self._dsn) from error
+        try:
+            yield
+        except BaseException:
+            with suppress(*FOREIGN_ERRORS):  # the connection is gone, and the transaction with it
+                await transaction.rollback()
+            raise
+        try:
+            await transaction.commit()
+        except FOREIGN_ERRORS as error:
+            raise translate(error, operation="commit", dsn=self._dsn) from error
+
+
+class Database:
+    """A pool of connections to one database; an async context manager."""
+
+    def __init__(self, settings: DatabaseSettings) -> None:
+        self.settings = settings
+        self._pool: asyncpg.Pool | None = None
+        self._opening = asyncio.Lock()
+
+    async def __aenter__(self) -> Self:
+        await self.ensure_open()
+        return self
+
+    async def ensure_open(self) -> None:
+        """Open the pool unless it is open; afterwards asyncpg replaces lost connections by itself.
+
+        Raises:
+            ConfigurationError: the DSN cannot be parsed.
+            DatabaseError: no connection.
+        """
+        async with self._opening:
+            if self._pool is None:
+                await self._open()
+
+    async def _open(self) -> None:
+        settings = self.settings
+        try:
+            self._pool = await asyncpg.create_pool(
+                settings.dsn,
+                min_size=settings.pool_min,
+                max_size=settings.pool_max,
+                timeout=settings.connect_timeout_s,
+                command_timeout=settings.statement_timeout_s,
+                connection_class=_PreparingConnection,
+                init=self._prepare,
+                # a statement prepared at the start must still be there after a quiet night
+                max_cached_statement_lifetime=0,
+                statement_cache_size=200 if settings.prepared_statements else 0,
+                server_settings={
+                    "application_name": settings.application_name,
+                    "search_path": quote_identifier(settings.schema),
+                    "timezone": "UTC",
+                    "statement_timeout": str(round(settings.statement_timeout_s * 1000)),
+                    "lock_timeout": str(round(settings.lock_timeout_s * 1000)),
+                    "idle_in_transaction_session_timeout": str(round(settings.statement_timeout_s * 1000)),
+                },
+            )
+        except (ValueError, asyncpg.ClientConfigurationError) as error:
+            raise ConfigurationError(
+                f"[database] dsn: {error}; expected postgresql://user:password@host/name"
+            ) from error
+        except FOREIGN_ERRORS as error:
+            raise translate(error, operation="connect", dsn=settings.dsn) from error
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close all connections at once; what was not committed is rolled back by the server."""
+        if self._pool is not None:
+            self._pool.terminate()
+            self._pool = None
+
+    async def _prepare(self, connection: asyncpg.Connection) -> None:
+        assert isinstance(connection, _PreparingConnection)
+        if self.settings.prepared_statements:
+            await connection.warm(QUERIES[name].text for name in self.settings.prepared)
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[Session]:
+        """A connection of the pool for as long as the block runs.
+
+        Raises:
+            DatabaseUnreachableError: none could be had within the time limit.
+        """
+        assert self._pool is not None, "the pool is not open"
+        try:
+            connection = await self._pool.acquire(timeout=self.settings.acquire_timeout_s)
+        except FOREIGN_ERRORS as error:
+            raise translate(error, operation="acquire", dsn=self.settings.dsn) from error
+        try:
+            yield Session(connection, self.settings.dsn)
+        finally:
+            try:
+                await self._pool.release(connection, timeout=self.settings.connect_timeout_s)
+            except FOREIGN_ERRORS:
+                connection.terminate()
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Open connections, and how many of them are idle."""
+        return (0, 0) if self._pool is None else (self._pool.get_size(), self._pool.get_idle_size())
+
+
+@asynccontextmanager
+async def single_session(dsn: str, schema: str) -> AsyncIterator[Session]:
+    """One connection for a command that asks a question or two and ends.
+
+    Raises:
+        DatabaseError: no connection.
+    """
+    connection = await connect_once(dsn, schema=schema)
+    try:
+        yield Session(connection, dsn)
+    finally:
+        try:
+            await connection.close(timeout=5)
+        except FOREIGN_ERRORS:
+            connection.terminate()
+
+
+def to_json(value: object) -> str:
+    """Encode a value for a jsonb argument."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,83 @@
+"""What the recorder raises on purpose; each message is one line that says what, where and what to do.
+
+RecorderError                        exit status 1
+├── UsageError                 (2)   a wrong argument or a file with faults
+│   └── ConfigurationError           a field of config.toml or of its environment
+├── OutsideError               (3)   something outside is not there
+│   ├── DatabaseError
+│   │   ├── DatabaseUnreachableError   no connection, or it was lost (also a ConnectionError)
+│   │   ├── StreamFencedError          a newer epoch of this recorder writes
+│   │   ├── StreamOutOfStepError       the watermark is not where this spool left it
+│   │   ├── RecorderClaimedError       another machine holds this recorder number
+│   │   └── MigrationError             the schema could not be brought up to date (recorder.migration)
+│   ├── DaemonAwayError              nobody listens on the control socket
+│   ├── AlreadyRunningError          another daemon holds the data directory
+│   ├── SpoolError                   the spool on disk cannot be opened or written
+│   ├── EmbeddedError                the embedded PostgreSQL (recorder.embedded.errors)
+│   └── DemoError                    the demonstration could not be carried through
+└── DefinitionsError           (2)   the definitions in the database are not complete or not sound
+"""
+
+
+class RecorderError(Exception):
+    """Root; `exit_status` is what a command ends with."""
+
+    exit_status = 1
+
+
+class UsageError(RecorderError):
+    """The command was used wrongly, or a file given to it has faults."""
+
+    exit_status = 2
+
+
+class ConfigurationError(UsageError):
+    """A field of the configuration cannot be used."""
+
+
+class DefinitionsError(RecorderError):
+    """The definitions are not complete or not sound."""
+
+    exit_status = 2
+
+
+class OutsideError(RecorderError):
+    """Something outside this program is not there."""
+
+    exit_status = 3
+
+
+class DatabaseError(OutsideError):
+    """PostgreSQL refused or failed."""
+
+
+class DatabaseUnreachableError(DatabaseError, ConnectionError):
+    """There is no connection to PostgreSQL."""
+
+
+class StreamFencedError(DatabaseError):
+    """Another process of this recorder has taken a newer epoch."""
+
+
+class StreamOutOfStepError(DatabaseError):
+    """The watermark in the database is not where this spool left it."""
+
+
+class RecorderClaimedError(DatabaseError):
+    """Another machine holds this recorder number."""
+
+
+class DaemonAwayError(OutsideError):
+    """Nobody listens on the control socket."""
+
+
+class AlreadyRunningError(OutsideError):
+    """Another daemon holds the data directory."""
+
+
+class SpoolError(OutsideError):
+    """The spool on disk cannot be opened or written."""
+
+
+class DemoError(OutsideError):
+    """The demonstration could not be carried through."""
