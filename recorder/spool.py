@@ -1,0 +1,223 @@
+"""The durable queue between acquisition and database, as the event loop sees it.
+
+Appends are grouped: whatever waits when the disk is free goes into one fsynced transaction, in order. Writing and
+reading have a thread each, so a large backlog being read never delays an append.
+"""
+
+import asyncio
+import sqlite3
+import threading
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from recorder.entry import Entry, EntryKind, Outcome, SlotCount
+from recorder.errors import SpoolError
+from recorder.spool_store import EncodedEntry, SpoolDepth, SpooledEntry, SpoolStore
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Pending:
+    entries: Sequence[Entry]
+    state: dict[str, Any] | None
+    future: "asyncio.Future[int]"
+
+
+class Spool:
+    """A durable bounded FIFO; an async context manager.
+
+    Args:
+        path: the file; its folder is made.
+        max_bytes: largest size of what waits; beyond it entries are shed, idle and oldest first.
+        on_failure: told in one line when an append failed; called in the event loop.
+    """
+
+    def __init__(self, path: Path, *, max_bytes: int, on_failure: Callable[[str], None] | None = None) -> None:
+        self._path = path
+        self._max_bytes = max_bytes
+        self._on_failure = on_failure
+        self._lock = threading.Lock()
+        self._pending: list[_Pending] = []
+        self._is_writing = False
+        self._acknowledged = 0
+        self._unspooled: list[Entry] = []
+        self._arrived = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        self._loop = asyncio.get_running_loop()
+        self._write_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spool-append")
+        self._read_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spool-peek")
+        self._store = await self._loop.run_in_executor(
+            self._write_thread, lambda: SpoolStore(self._path, max_bytes=self._max_bytes)
+        )
+        self._acknowledged = self._store.acknowledged
+        self.last_sequence = self._store.last_sequence
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await asyncio.shield(self._loop.run_in_executor(self._write_thread, self._close))
+        self._write_thread.shutdown(wait=False)
+        self._read_thread.shutdown(wait=False)
+
+    def _close(self) -> None:
+        try:
+            self._store.append([], state=None, acknowledge=self._acknowledged)
+        except sqlite3.Error as error:
+            # the database knows the watermark; these entries are only forgotten later
+            self._loop.call_soon_threadsafe(self._report, f"{self._path}: {error}")
+        finally:
+            self._store.close()
+
+    @property
+    def stream_id(self) -> uuid.UUID:
+        """Identity of the stream of entries in this file."""
+        return self._store.stream_id
+
+    @property
+    def acknowledged(self) -> int:
+        """Every entry up to this sequence is in the database."""
+        return self._acknowledged
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What was kept with the last entries; survives a crash together with them."""
+        return self._store.state
+
+    @property
+    def set_aside(self) -> Path | None:
+        """Where a damaged file was put when this one was opened; None where all was well."""
+        return self._store.set_aside
+
+    @property
+    def shed_entries(self) -> int:
+        """Entries shed since the start because the spool was full."""
+        return self._store.shed_entries
+
+    @property
+    def depth(self) -> SpoolDepth:
+        """What waits on disk and is not acknowledged."""
+        depth = self._store.depth
+        return SpoolDepth(entries=max(0, self.last_sequence - self._acknowledged), bytes=depth.bytes)
+
+    def append(self, entries: Sequence[Entry], *, state: dict[str, Any] | None = None) -> "asyncio.Future[int]":
+        """Make entries durable, in the order of the calls.
+
+        Args:
+            entries: go into one transaction.
+            state: kept together with them, replacing what was kept before.
+
+        Returns:
+            A future of the sequence of the last of these entries. It fails with `SpoolError` where the disk refused;
+            points are then counted as shed for the cause ``spool_write``, and other entries are kept in memory and
+            written with the next append.
+        """
+        future: asyncio.Future[int] = self._loop.create_future()
+        with self._lock:
+            self._pending.append(_Pending(entries=entries, state=state, future=future))
+            start = not self._is_writing
+            self._is_writing = True
+        if start:
+            self._write_thread.submit(self._drain)
+        return future
+
+    def _drain(self) -> None:
+        """Write until nothing waits; runs in the append thread."""
+        while True:
+            with self._lock:
+                batch, self._pending = self._pending, []
+                if not batch:
+                    self._is_writing = False
+                    return
+            unspooled, self._unspooled = self._unspooled, []
+            entries = [*unspooled, *(entry for pending in batch for entry in pending.entries)]
+            states = [pending.state for pending in batch if pending.state is not None]
+            try:
+                encoded = [EncodedEntry.of(entry) for entry in entries]
+                sequences = self._store.append(
+                    encoded, state=states[-1] if states else None, acknowledge=self._acknowledged
+                )[len(unspooled) :]
+            except (sqlite3.Error, OSError) as error:
+                sequences = []
+                self._unspooled = _without_rows(entries)
+                failure: SpoolError | None = SpoolError(
+                    f"{self._path}: {error}; free space or check the disk, rows are being lost and counted"
+                )
+            else:
+                failure = None
+            self._loop.call_soon_threadsafe(self._complete, batch, sequences, failure)
+
+    def _complete(self, batch: list[_Pending], sequences: list[int], failure: SpoolError | None) -> None:
+        position = 0
+        for pending in batch:
+            position += len(pending.entries)
+            if pending.future.cancelled():
+                continue
+            if failure is None:
+                pending.future.set_result(sequences[position - 1] if position else self.last_sequence)
+            else:
+                pending.future.set_exception(failure)
+        if failure is not None:
+            self._report(str(failure))
+        elif sequences:
+            self.last_sequence = sequences[-1]
+            self._arrived.set()
+
+    def _report(self, line: str) -> None:
+        if self._on_failure is not None:
+            self._on_failure(line)
+
+    async def wait_beyond(self, sequence: int) -> None:
+        """Return as soon as an entry above this sequence is durable."""
+        while self.last_sequence <= sequence:
+            self._arrived.clear()
+            await self._arrived.wait()
+
+    async def peek(self, *, after: int, max_rows: int) -> list[SpooledEntry]:
+        """Read entries in order without removing them; see `SpoolStore.peek`.
+
+        Raises:
+            SpoolError: the file could not be read.
+        """
+        try:
+            return await self._loop.run_in_executor(
+                self._read_thread, lambda: self._store.peek(after=after, max_rows=max_rows)
+            )
+        except sqlite3.Error as error:
+            raise SpoolError(f"{self._path}: cannot be read: {error}") from error
+
+    def acknowledge(self, sequence: int) -> None:
+        """Entries up to this sequence are in the database; they leave the file with the next append."""
+        self._acknowledged = max(self._acknowledged, sequence)
+
+
+def _without_rows(entries: Iterable[Entry]) -> list[Entry]:
+    """What must still be told of entries that could not be written: points only as one count of their loss."""
+    kept: list[Entry] = []
+    lost: dict[tuple[object, ...], SlotCount] = {}
+    for entry in entries:
+        if entry.kind not in {EntryKind.POINTS, EntryKind.ACCOUNTING}:
+            kept.append(entry)
+            continue
+        tombstone = entry.tombstone("spool_write") if entry.kind is EntryKind.POINTS else entry
+        for count in tombstone.accounting:
+            key = (count.process_id, count.device, count.interval_ms, count.minute, count.outcome, count.cause)
+            before = lost.get(key)
+            lost[key] = SlotCount(
+                process_id=count.process_id,
+                device=count.device,
+                interval_ms=count.interval_ms,
+                minute=count.minute,
+                outcome=Outcome(count.outcome),
+                cause=count.cause,
+                slots=count.slots + (before.slots if before else 0),
+                rows=count.rows + (before.rows if before else 0),
+            )
+    if lost:
+        kept.append(Entry(kind=EntryKind.ACCOUNTING, header={"shed": "spool_write"}, accounting=list(lost.values())))
+    return kept
