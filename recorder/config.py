@@ -1,0 +1,264 @@
+"""What `config.toml` may say: every field with its default, its unit and a sentence.
+
+Each field can be overridden by the environment: ``ALD_`` and the path with two underscores between the parts,
+for example ``ALD_DATABASE__DSN`` or ``ALD_DEVICES__PLC__HOST``.
+"""
+
+import json
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from recorder.errors import ConfigurationError
+
+ENVIRONMENT_PREFIX: Final = "ALD_"
+DEFAULT_FILE: Final = Path("config.toml")
+
+Milliseconds = Annotated[int, Field(ge=5, le=3_600_000)]
+Seconds = Annotated[float, Field(gt=0, le=3600)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class RecorderConfig(_Section):
+    """Who this recorder is, and where it keeps what must survive a crash."""
+
+    machine: str = Field(default="ALD tool", min_length=1)
+    """Name of the machine, as in the database."""
+    number: int = Field(default=0, ge=0, le=1023)
+    """Recorder number, unique among the recorders of one database: part of every process id."""
+    data_directory: Path = Path("var")
+    """Folder of spool, last good definitions, lock and control socket; relative to the configuration file."""
+    time_scale: float = Field(default=1.0, gt=0, le=1000)
+    """How many times faster than real the source runs: 1 on a tool, the simulator's speed in a simulation."""
+
+
+class DatabaseConfig(_Section):
+    """The PostgreSQL that everything goes into."""
+
+    dsn: SecretStr = SecretStr("")
+    """postgresql://user:password@host:port/database"""
+    schema_name: str = Field(default="ald", alias="schema", pattern=r"^[a-z_][a-z0-9_]{0,62}$")
+    """Schema of its own for all tables."""
+    pool_min: int = Field(default=5, ge=1, le=100)
+    """Connections kept open."""
+    pool_max: int = Field(default=20, ge=1, le=100)
+    """Connections at most."""
+    connect_timeout_s: Seconds = 10
+    """Longest wait for a connection to be made."""
+    acquire_timeout_s: Seconds = 30
+    """Longest wait for a connection of the pool."""
+    statement_timeout_s: Seconds = 60
+    """Longest run of one statement, COPY included."""
+    lock_timeout_s: Seconds = 10
+    """Longest wait for a lock."""
+    prepared_statements: bool = True
+    """Switch off behind a pooler in transaction mode."""
+
+    @model_validator(mode="after")
+    def _pool_limits_agree(self) -> "DatabaseConfig":
+        if self.pool_min > self.pool_max:
+            raise ValueError(f"pool_min {self.pool_min} is above pool_max {self.pool_max}")
+        return self
+
+
+class DeviceConfig(_Section):
+    """One Modbus unit."""
+
+    host: str = Field(default="127.0.0.1", min_length=1)
+    """Host name or address."""
+    port: int = Field(default=502, ge=1, le=65_535)
+    """TCP port."""
+    unit: int = Field(default=1, ge=0, le=255)
+    """Unit identifier."""
+    connect_timeout_s: Seconds = 1.0
+    """Longest wait for a connection."""
+    request_timeout_s: Seconds = 1.0
+    """Deadline of one request."""
+    backoff_max_s: Seconds = 5.0
+    """Longest pause between two attempts to connect."""
+    max_registers: int = Field(default=125, ge=1, le=125)
+    """Registers in one request, at most."""
+    max_bits: int = Field(default=2000, ge=1, le=2000)
+    """Coils or discrete inputs in one request, at most."""
+    max_register_gap: int = Field(default=16, ge=0, le=124)
+    """Unused registers that one request may read along rather than make another request."""
+    max_bit_gap: int = Field(default=256, ge=0, le=1999)
+    """Unused bits that one request may read along."""
+
+
+class ProcessConfig(_Section):
+    """Which parameters say what the tool is doing; each is ``component/parameter``, empty where there is none.
+
+    Without ``run_state`` runs are manual: ``ald-recorder runs start`` and ``runs stop``.
+    """
+
+    run_state: str = ""
+    """Parameter that says whether a recipe runs."""
+    running_values: tuple[float, ...] = (1.0,)
+    """Values of run_state that count as running."""
+    aborted_values: tuple[float, ...] = ()
+    """Values of run_state that say that the run was aborted; any other end is *completed*."""
+    run_counter: str = ""
+    """Parameter that counts runs: it tells one run from the next, and a run from another after a restart."""
+    recipe: str = ""
+    """Parameter with the recipe: its text, or a number looked up in recipe_names."""
+    recipe_names: dict[str, str] = Field(default_factory=dict)
+    """Names of recipe numbers."""
+    step: str = ""
+    """Parameter with the number of the step."""
+    cycle: str = ""
+    """Parameter with the number of the cycle, from 1; 0 outside of cycles."""
+
+
+class SpoolConfig(_Section):
+    """The durable queue on disk between acquisition and database."""
+
+    max_mib: int = Field(default=2048, ge=1, le=1_048_576)
+    """Largest size in MiB; beyond it idle data goes first, then the oldest, and every loss is counted."""
+
+
+class WriterConfig(_Section):
+    """How the spool goes into PostgreSQL."""
+
+    max_rows: int = Field(default=100_000, ge=100, le=1_000_000)
+    """Rows in one transaction, at most."""
+    backoff_max_s: Seconds = 2.0
+    """Longest pause between two attempts while the database is away."""
+
+
+class RetentionConfig(_Section):
+    """How long points are kept."""
+
+    days: int = Field(default=0, ge=0, le=36_500)
+    """Whole days of points to keep; 0 keeps all."""
+    disk_warning_percent: float = Field(default=90.0, gt=0, le=100)
+    """Warn when the disk of the data directory is this full."""
+
+
+class ControlConfig(_Section):
+    """The Unix socket over which console and commands talk to the daemon."""
+
+    socket: Path | None = None
+    """Path of the socket; by default control.sock in the data directory."""
+
+
+class LogConfig(_Section):
+    """What is logged, and how."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """Lowest level that is logged."""
+    format: Literal["auto", "console", "json"] = "auto"
+    """auto: for people on a terminal, JSON elsewhere."""
+
+
+class Config(BaseSettings):
+    """The whole of `config.toml`."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid", frozen=True, env_prefix=ENVIRONMENT_PREFIX, env_nested_delimiter="__", env_ignore_empty=False
+    )
+
+    recorder: RecorderConfig = RecorderConfig()
+    database: DatabaseConfig = DatabaseConfig()
+    devices: dict[str, DeviceConfig] = Field(default_factory=dict)
+    process: ProcessConfig = ProcessConfig()
+    spool: SpoolConfig = SpoolConfig()
+    writer: WriterConfig = WriterConfig()
+    retention: RetentionConfig = RetentionConfig()
+    control: ControlConfig = ControlConfig()
+    log: LogConfig = LogConfig()
+
+    @field_validator("devices")
+    @classmethod
+    def _device_names(cls, devices: dict[str, DeviceConfig]) -> dict[str, DeviceConfig]:
+        for name in devices:
+            if not name or not name.replace("_", "").replace("-", "").isalnum():
+                raise ValueError(f"{name!r} is not a device name: use letters, digits, - and _")
+        return devices
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment goes before the file, which arrives as the arguments; nothing else is read."""
+        del settings_cls, dotenv_settings, file_secret_settings
+        return (env_settings, init_settings)
+
+    @property
+    def control_socket(self) -> Path:
+        """Where the daemon listens for commands."""
+        return self.control.socket or self.recorder.data_directory / "control.sock"
+
+    def require_dsn(self) -> str:
+        """The DSN, or a clear word that there is none.
+
+        Raises:
+            ConfigurationError: the DSN is empty.
+        """
+        dsn = self.database.dsn.get_secret_value()
+        if not dsn:
+            raise ConfigurationError(
+                f"database.dsn is empty: set it in config.toml or as {ENVIRONMENT_PREFIX}DATABASE__DSN, "
+                "for example postgresql://recorder:password@host/ald"
+            )
+        return dsn
+
+
+def load(path: Path | None = None) -> Config:
+    """Read a configuration file; the environment overrides its fields.
+
+    Args:
+        path: the file; None takes `config.toml` of this folder where there is one, else the defaults.
+
+    Raises:
+        ConfigurationError: naming file and line, or file and field.
+    """
+    file = path or DEFAULT_FILE
+    if path is None and not file.exists():
+        return _validated({}, source="the environment", folder=Path.cwd())
+    try:
+        content = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigurationError(f"{file}: no such file; copy config.toml and change it") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{file}: cannot be read: {error}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{file}: not TOML: {error}") from error
+    return _validated(content, source=str(file), folder=file.resolve().parent)
+
+
+def _validated(content: dict[str, Any], *, source: str, folder: Path) -> Config:
+    try:
+        config = Config(**content)
+    except ValidationError as error:
+        raise ConfigurationError(f"{source}: {_first_fault(error)}") from error
+    except (json.JSONDecodeError, ValueError) as error:  # a value of the environment that is no JSON
+        raise ConfigurationError(f"environment {ENVIRONMENT_PREFIX}…: {error}") from error
+    data_directory = config.recorder.data_directory.expanduser()
+    placed = config.recorder.model_copy(update={"data_directory": Path(os.path.normpath(folder / data_directory))})
+    return config.model_copy(update={"recorder": placed})
+
+
+def _first_fault(error: ValidationError) -> str:
+    faults = error.errors()
+    first = faults[0]
+    field = ".".join(str(part) for part in first["loc"]) or "configuration"
+    message = {
+        "extra_forbidden": "there is no such field; see the annotated config.toml for all of them",
+    }.get(first["type"], first["msg"].removeprefix("Value error, "))
+    given = first.get("input")
+    shown = f" (got {given!r})" if isinstance(given, str | int | float | bool) and "dsn" not in field else ""
+    more = f"; and {len(faults) - 1} more" if len(faults) > 1 else ""
+    return f"{field}: {message}{shown}{more}"
