@@ -45,7 +45,7 @@ def test_a_float_lies_with_its_low_word_first() -> None:
 
 def test_the_recipe_name_is_text_of_two_characters_a_word() -> None:
     """The first character is in the high byte."""
-    words = MAP.image(VALUES).read(RegisterKind.INPUT_REGISTER, 2062, 8)
+    words = MAP.image(VALUES).read(RegisterKind.INPUT_REGISTER, 3020, 8)
     assert b"".join(word.to_bytes(2, "big") for word in words) == b"Al2O3 TMA H2O\0\0\0"
 
 
@@ -73,7 +73,7 @@ def test_unused_words_between_parameters_read_zero() -> None:
         (RegisterKind.HOLDING_REGISTER, 2120, 2),
         (RegisterKind.HOLDING_REGISTER, 3000, 1),
         (RegisterKind.INPUT_REGISTER, 2000, 1),
-        (RegisterKind.INPUT_REGISTER, 3000, 21),
+        (RegisterKind.INPUT_REGISTER, 3000, 29),
         (RegisterKind.COIL, 42, 1),
         (RegisterKind.DISCRETE_INPUT, 6, 1),
         (RegisterKind.DISCRETE_INPUT, 65535, 2),

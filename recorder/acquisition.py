@@ -1,0 +1,135 @@
+"""From definitions and configuration to devices, read plans and samplers."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from hal.backoff import Backoff
+from hal.device import Device
+from hal.errors import DefinitionError
+from hal.health import DeviceEvent
+from hal.modbus import ModbusTcpSettings, tcp_link
+from hal.parameter import Parameter
+from hal.plan import PlanLimits, ReadPlan, plans_by_interval
+from recorder.config import Config, DeviceConfig, ProcessConfig
+from recorder.definitions import Definition, DefinitionSet
+from recorder.errors import ConfigurationError
+from recorder.sampler import Recording, Roles, Sampler
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlannedDevice:
+    """A device and what is read from it.
+
+    Attributes:
+        plans: scan interval in milliseconds to its read plan.
+    """
+
+    device: Device
+    plans: Mapping[int, ReadPlan]
+
+
+def plan_limits(config: DeviceConfig) -> PlanLimits:
+    """Limits of the read plan of one device.
+
+    Raises:
+        ConfigurationError: they contradict each other.
+    """
+    try:
+        return PlanLimits(
+            max_registers=config.max_registers,
+            max_bits=config.max_bits,
+            max_register_gap=min(config.max_register_gap, config.max_registers),
+            max_bit_gap=min(config.max_bit_gap, config.max_bits),
+        )
+    except DefinitionError as error:
+        raise ConfigurationError(f"devices: {error}") from error
+
+
+def resolve_roles(config: ProcessConfig, definitions: DefinitionSet) -> Roles:
+    """Find the parameters that play the process roles.
+
+    Raises:
+        ConfigurationError: a role names a parameter that is not there or cannot be read.
+    """
+
+    def parameter_id(field: str, full_name: str) -> int | None:
+        if not full_name:
+            return None
+        definition = definitions.find(full_name)
+        if definition is None or not definition.is_configured:
+            what = "no such parameter" if definition is None else "that parameter has no address"
+            raise ConfigurationError(
+                f"process.{field}: {full_name!r}: {what} in the definitions of {definitions.machine!r}; "
+                "see ald-recorder definitions list"
+            )
+        return definition.id
+
+    return Roles(
+        run_state=parameter_id("run_state", config.run_state),
+        run_counter=parameter_id("run_counter", config.run_counter),
+        recipe=parameter_id("recipe", config.recipe),
+        step=parameter_id("step", config.step),
+        cycle=parameter_id("cycle", config.cycle),
+        recipe_names=config.recipe_names,
+    )
+
+
+def plan_devices(
+    config: Config, definitions: DefinitionSet, roles: Roles, *, on_event: Callable[[DeviceEvent], None]
+) -> Sequence[PlannedDevice]:
+    """Make the devices that the definitions name, each with its read plans.
+
+    Raises:
+        ConfigurationError: a device has no section in the configuration, or its plan cannot be.
+    """
+    planned = []
+    for name in sorted({definition.device for definition in definitions.readable}):
+        if name not in config.devices:
+            raise ConfigurationError(
+                f"devices.{name} is missing: the definitions of {definitions.machine!r} read from device {name!r}; "
+                f"add [devices.{name}] with its host"
+            )
+        settings = config.devices[name]
+        members = [definition for definition in definitions.readable if definition.device == name]
+        try:
+            plans = plans_by_interval(_read_together(members, roles), limits=plan_limits(settings))
+        except DefinitionError as error:
+            raise ConfigurationError(f"definitions of device {name!r}: {error}") from error
+        planned.append(PlannedDevice(device=_device(name, settings, on_event), plans=plans))
+    return planned
+
+
+def _read_together(members: Sequence[Definition], roles: Roles) -> list[Parameter]:
+    """All roles are read at the interval of run_state: step, cycle and recipe must be of the same moment."""
+    parameters = [definition.to_parameter() for definition in members]
+    state = next((p for p in parameters if p.parameter_id == roles.run_state), None)
+    if state is None:
+        return parameters
+    together = {roles.run_counter, roles.recipe, roles.step, roles.cycle}
+    return [
+        replace(p, scan_interval_ms=state.scan_interval_ms) if p.parameter_id in together else p for p in parameters
+    ]
+
+
+def _device(name: str, settings: DeviceConfig, on_event: Callable[[DeviceEvent], None]) -> Device:
+    connect = tcp_link(
+        ModbusTcpSettings(
+            device=name,
+            host=settings.host,
+            port=settings.port,
+            unit=settings.unit,
+            connect_timeout_s=settings.connect_timeout_s,
+            request_timeout_s=settings.request_timeout_s,
+        )
+    )
+    backoff = Backoff(first_s=min(0.1, settings.backoff_max_s), longest_s=settings.backoff_max_s)
+    return Device(name, connect, backoff=backoff, on_event=on_event)
+
+
+def make_samplers(planned: Sequence[PlannedDevice], recording: Recording) -> list[Sampler]:
+    """One sampler a device and scan interval."""
+    return [
+        Sampler(device=item.device, plan=plan, interval_ms=interval_ms, recording=recording)
+        for item in planned
+        for interval_ms, plan in item.plans.items()
+    ]

@@ -1,0 +1,56 @@
+"""``ald-recorder database``: the schema, and the embedded server of the demo."""
+
+import signal
+import sys
+from typing import Annotated
+
+import typer
+
+from recorder.cli.app import ConfigOption, JsonOption, app, read_config, run_async
+from recorder.cli.demo_database import DemoOption, database_of, demo_server
+from recorder.cli.output import print_json
+from recorder.migration import migrate as migrate_schema
+from recorder.migration import status as migration_status
+
+database_app = typer.Typer(help="The schema in PostgreSQL.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(database_app, name="database")
+
+
+@database_app.command()
+def migrate(
+    config: ConfigOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what is to be done.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Bring the schema up to date; harmless when it is."""
+    settings = read_config(config)
+    dsn, schema = settings.require_dsn(), settings.database.schema_name
+    if dry_run:
+        state = run_async(migration_status(dsn, schema=schema))
+        if json:
+            print_json({"applied": state.applied, "pending": state.pending})
+        else:
+            print("\n".join([f"applied  {name}" for name in state.applied] + [f"pending  {n}" for n in state.pending]))
+        return
+    applied = run_async(migrate_schema(dsn, schema=schema))
+    if json:
+        print_json({"applied": applied})
+    else:
+        print("\n".join(f"applied  {name}" for name in applied) or f"schema {schema} is up to date")
+
+
+@database_app.command()
+def url(config: ConfigOption = None, demo: DemoOption = False) -> None:
+    """Print the URL of the database, for psql and other programs."""
+    with database_of(config, demo=demo) as place:
+        print(place.dsn)
+
+
+@database_app.command()
+def serve() -> None:
+    """Keep the demo's database running until Ctrl-C, so that psql and other programs can look at it."""
+    with demo_server() as server:
+        print(server.url())
+        print("Running until Ctrl-C; in another terminal: psql and this URL, then \\dt ald.*", file=sys.stderr)
+        typer.get_text_stream("stdout").flush()
+        signal.sigwait({signal.SIGINT, signal.SIGTERM})

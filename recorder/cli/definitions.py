@@ -1,0 +1,141 @@
+"""``ald-recorder definitions``: what is read from the tool."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hal.parameter import WordOrder
+from recorder.acquisition import plan_limits
+from recorder.cli.app import ConfigOption, JsonOption, app, read_config, run_async
+from recorder.cli.demo_database import DatabasePlace, DemoOption, database_of
+from recorder.cli.output import print_json, print_table
+from recorder.config import Config
+from recorder.database import single_session
+from recorder.definition_file import DefinitionFile, read_definition_file
+from recorder.definition_import import Comparison, Load, compare, estimate, write
+from recorder.definitions import DefinitionSet, load_definitions
+from recorder.findings import Severity
+
+definitions_app = typer.Typer(help="Which parameters are read, and how.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(definitions_app, name="definitions")
+
+_FINDINGS_SHOWN = 40
+
+
+@definitions_app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="CSV file; docs/definitions.md explains its columns.")],
+    config: ConfigOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Change nothing, only say what would change.")] = False,
+    word_order: Annotated[
+        WordOrder, typer.Option(help="Of rows that do not say their own; CDAB is low word first.")
+    ] = WordOrder.CDAB,
+    json: JsonOption = False,
+) -> None:
+    """Bring the definitions of the configured machine to what a file says."""
+    settings = read_config(config)
+    content = read_definition_file(file, word_order=word_order)
+    load = estimate(content.definitions, {name: plan_limits(device) for name, device in settings.devices.items()})
+    has_database = bool(settings.database.dsn.get_secret_value())
+    if not dry_run:
+        settings.require_dsn()
+    comparison = run_async(_apply(settings, content, dry_run=dry_run)) if has_database else None
+    if json:
+        print_json(_as_json(content, load, comparison, dry_run=dry_run))
+    else:
+        _print(settings, content, load, comparison, dry_run=dry_run)
+
+
+async def _apply(settings: Config, content: DefinitionFile, *, dry_run: bool) -> Comparison:
+    machine = settings.recorder.machine
+    async with single_session(settings.require_dsn(), settings.database.schema_name) as session:
+        if dry_run:
+            return await compare(session, machine, content.definitions)
+        return await write(session, machine, content)
+
+
+def _as_json(content: DefinitionFile, load: Load, comparison: Comparison | None, *, dry_run: bool) -> dict[str, Any]:
+    readable = sum(definition.is_configured for definition in content.definitions)
+    return {
+        "file": str(content.path),
+        "dry_run": dry_run,
+        "parameters": len(content.definitions),
+        "readable": readable,
+        "not_configured": len(content.definitions) - readable,
+        "findings": [asdict(finding) for finding in content.findings],
+        "requests_per_scan": load.requests_per_scan,
+        "plans": [
+            {"device": device, "scan_interval_ms": interval_ms, "plan": plan.explain().splitlines()}
+            for (device, interval_ms), plan in load.plans.items()
+        ],
+        "rows_per_day": load.rows_per_day,
+        "bytes_per_day": load.bytes_per_day,
+        "changes": None
+        if comparison is None
+        else {
+            "added": [definition.full_name for definition in comparison.added],
+            "changed": {change.definition.full_name: change.fields for change in comparison.changed},
+            "removed": [definition.full_name for definition in comparison.removed],
+        },
+    }
+
+
+def _print(
+    settings: Config, content: DefinitionFile, load: Load, comparison: Comparison | None, *, dry_run: bool
+) -> None:
+    readable = sum(definition.is_configured for definition in content.definitions)
+    print(
+        f"{content.path}: {len(content.definitions)} parameters, {readable} readable, "
+        f"{len(content.definitions) - readable} not configured"
+    )
+    telling = [finding for finding in content.findings if finding.severity is not Severity.INFO]
+    if telling:
+        rows = [(f.line, f.severity, f.code, f.parameter, f.message) for f in telling[:_FINDINGS_SHOWN]]
+        print_table(("line#", "severity", "finding", "parameter", "what to do"), rows)
+    if len(telling) > _FINDINGS_SHOWN:
+        print(f"… and {len(telling) - _FINDINGS_SHOWN} more findings; --json shows all")
+    for (device, interval_ms), plan in load.plans.items():
+        print(f"device {device}, every {interval_ms} ms: {plan.explain()}")
+    print(f"a day: {load.rows_per_day:,} rows, about {load.bytes_per_day / 1e9:.1f} GB".replace(",", " "))
+    machine = settings.recorder.machine
+    if comparison is None:
+        print("no database is configured, so nothing was compared")
+    elif comparison.is_empty:
+        print(f"the database has exactly these definitions for {machine!r}")
+    else:
+        sums = f"{len(comparison.added)} added, {len(comparison.changed)} changed, {len(comparison.removed)} removed"
+        print(f"{'would be' if dry_run else 'imported for'} {'' if dry_run else repr(machine) + ': '}{sums}")
+        for change in comparison.changed[:_FINDINGS_SHOWN]:
+            fields = ", ".join(f"{name} {before} → {after}" for name, (before, after) in change.fields.items())
+            print(f"  {change.definition.full_name}: {fields}")
+        if not dry_run:
+            print("a running recorder takes them over at its next start")
+
+
+@definitions_app.command("list")
+def list_(config: ConfigOption = None, demo: DemoOption = False, json: JsonOption = False) -> None:
+    """List the active definitions of the machine."""
+    with database_of(config, demo=demo) as place:
+        definitions = run_async(_load(place))
+    if json:
+        print_json(definitions.model_dump(mode="json"))
+        return
+    print_table(
+        ("parameter", "unit", "device", "kind", "address#", "type", "order", "every ms#"),
+        [
+            (d.full_name, d.unit, d.device, *_place(d.register_kind, d.address, d.data_type, d.word_order), interval)
+            for d in definitions.definitions
+            for interval in (d.scan_interval_ms,)
+        ],
+    )
+
+
+def _place(kind: object, address: object, data_type: object, word_order: object) -> tuple[object, ...]:
+    return ("not configured", "", "", "") if kind is None else (kind, address, data_type, word_order)
+
+
+async def _load(place: DatabasePlace) -> DefinitionSet:
+    async with single_session(place.dsn, place.schema) as session:
+        return await load_definitions(session, place.machine)

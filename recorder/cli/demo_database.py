@@ -1,0 +1,43 @@
+"""Where a command finds its database: the configured one, or with ``--demo`` the embedded one of the demo."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from recorder.cli.app import read_config
+from recorder.embedded import EmbeddedPostgres, default_data_directory
+
+DEMO_MACHINE: Final = "Simulated ALD tool"
+DEMO_SCHEMA: Final = "ald"
+DemoOption = Annotated[bool, typer.Option("--demo", help="Look into the database that `ald-recorder demo` made.")]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DatabasePlace:
+    """Where the tables are."""
+
+    dsn: str
+    schema: str
+    machine: str
+
+
+def demo_server() -> EmbeddedPostgres:
+    """The embedded server of the demo, not started yet."""
+    return EmbeddedPostgres(default_data_directory("demo"))
+
+
+@contextmanager
+def database_of(config: Path | None, *, demo: bool) -> Iterator[DatabasePlace]:
+    """The database of a command; the demo's runs only as long as the block does."""
+    if demo:
+        with demo_server() as server:
+            yield DatabasePlace(dsn=server.url(), schema=DEMO_SCHEMA, machine=DEMO_MACHINE)
+    else:
+        settings = read_config(config)
+        yield DatabasePlace(
+            dsn=settings.require_dsn(), schema=settings.database.schema_name, machine=settings.recorder.machine
+        )

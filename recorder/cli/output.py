@@ -1,0 +1,44 @@
+"""How results are printed: JSON for programs, tables for people."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+
+def print_json(value: object) -> None:
+    """Print one JSON document."""
+    print(json.dumps(value, indent=2, ensure_ascii=False, default=_plain))
+
+
+def _plain(value: object) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str = "") -> None:
+    """Print a table that fits the terminal; columns whose name ends in ``#`` hold numbers."""
+    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        is_number = column.endswith("#")
+        table.add_column(column.removesuffix("#"), justify="right" if is_number else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*("" if cell is None else str(cell) for cell in row))
+    Console(highlight=False).print(table)
+
+
+def local_time(moment: datetime | None) -> str:
+    """A moment as people at the tool read it: their own time zone, to the second."""
+    return "" if moment is None else moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def duration(started: datetime, ended: datetime | None) -> str:
+    """How long something took, as hours, minutes and seconds."""
+    if ended is None:
+        return "running"
+    seconds = (ended - started).total_seconds()
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(int(minutes), 60)
+    return f"{hours}:{minutes:02d}:{rest:04.1f}"

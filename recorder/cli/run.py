@@ -1,0 +1,46 @@
+"""``ald-recorder run``: the daemon."""
+
+import asyncio
+import sys
+import threading
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from recorder import logs
+from recorder.cli.app import ConfigOption, app, read_config, run_async
+from recorder.daemon import Daemon
+
+
+@app.command()
+def run(
+    config: ConfigOption = None,
+    until_stdin_closes: Annotated[
+        bool, typer.Option("--until-stdin-closes", help="Also stop when standard input closes.", hidden=True)
+    ] = False,
+) -> None:
+    """Record until told to stop (SIGTERM or Ctrl-C)."""
+    settings = read_config(config)
+    settings.require_dsn()
+    logs.configure(level=settings.log.level, form=settings.log.format)
+
+    async def record() -> None:
+        daemon = Daemon(settings)
+        if until_stdin_closes:
+            call_when_stdin_closes(asyncio.get_running_loop(), daemon.stop)
+        await daemon.run()
+
+    run_async(record())
+
+
+def call_when_stdin_closes(loop: asyncio.AbstractEventLoop, callback: Callable[[], object]) -> None:
+    """Call back when whoever started this process has gone; works on every platform, also after kill -9."""
+
+    def wait() -> None:
+        while sys.stdin.buffer.read(1024):
+            pass
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(callback)
+
+    threading.Thread(target=wait, name="stdin", daemon=True).start()

@@ -1,0 +1,145 @@
+"""``ald-recorder runs``: what was recorded, and runs by hand."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from recorder.cli.app import ConfigOption, JsonOption, app, read_config, run_async
+from recorder.cli.demo_database import DatabasePlace, DemoOption, database_of
+from recorder.cli.output import duration, local_time, print_json, print_table
+from recorder.control import ask
+from recorder.database import single_session
+from recorder.errors import UsageError
+
+runs_app = typer.Typer(help="Runs: what was recorded, start and stop.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(runs_app, name="runs")
+
+
+@runs_app.command("list")
+def list_(
+    config: ConfigOption = None,
+    all: Annotated[bool, typer.Option("--all", help="Idle times too.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many, newest first.")] = 20,
+    demo: DemoOption = False,
+    json: JsonOption = False,
+) -> None:
+    """List runs, newest first."""
+
+    async def fetch(place: DatabasePlace) -> list[Mapping[str, Any]]:
+        async with single_session(place.dsn, place.schema) as session:
+            return await session.fetch("list_runs", all, limit)
+
+    with database_of(config, demo=demo) as place:
+        rows = run_async(fetch(place))
+    if json:
+        print_json([dict(row) for row in rows])
+        return
+    if not rows:
+        print("no runs are recorded yet")
+        return
+    print_table(
+        ("run", "machine", "kind", "recipe", "started", "duration", "status", "cycles#", "operator", "lot"),
+        [
+            (
+                *(run["id"], run["machine"], run["kind"], run["recipe"], local_time(run["started_at"])),
+                *(duration(run["started_at"], run["ended_at"]), run["status"], run["cycles"] or ""),
+                *(run["operator"], run["lot"]),
+            )
+            for run in rows
+        ],
+    )
+
+
+async def fetch_run(place: DatabasePlace, run: int) -> dict[str, Any]:
+    """All that is known of one run, as plain data.
+
+    Raises:
+        UsageError: there is no such run.
+    """
+    async with single_session(place.dsn, place.schema) as session:
+        head = await session.fetch_one("show_run", run)
+        if head is None:
+            raise UsageError(f"there is no run {run}; see ald-recorder runs list --all")
+        return {
+            **head,
+            "slots": [dict(row) for row in await session.fetch("run_slots", run)],
+            "quality": {row["quality"]: row["points"] for row in await session.fetch("run_qualities", run)},
+            "steps": [dict(row) for row in await session.fetch("run_steps", run)],
+        }
+
+
+@runs_app.command()
+def show(
+    run: Annotated[int, typer.Argument(help="Id of the run, as `runs list` shows it.")],
+    config: ConfigOption = None,
+    demo: DemoOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Show one run: what it was, what is stored, and how each slot ended."""
+    with database_of(config, demo=demo) as place:
+        found = run_async(fetch_run(place, run))
+    if json:
+        print_json(found)
+        return
+    print(f"run {found['id']} on {found['machine']}: {found['kind']} {found['recipe']}, {found['status']}")
+    print(
+        f"  {local_time(found['started_at'])}, {duration(found['started_at'], found['ended_at'])}"
+        + ("" if found["time_scale"] == 1 else f", a simulation {found['time_scale']:g} times as fast as the tool")
+    )
+    for label in ("operator", "lot", "substrate", "note"):
+        if found[label]:
+            print(f"  {label}: {found[label]}")
+    if not found["clock_synchronised"]:
+        print("  the controller's clock was not synchronised")
+    cycles = sum(step["kind"] == "cycle" for step in found["steps"])
+    print(f"  {cycles} cycles, {sum(step['kind'] == 'step' for step in found['steps'])} steps seen")
+    qualities = ", ".join(f"{count} {name}" for name, count in found["quality"].items())
+    print(f"  {found['points']} points stored: {qualities}")
+    print_table(
+        ("device", "every ms#", "slots ended", "cause", "slots#", "rows#"),
+        [
+            (slot["device"], slot["interval_ms"], slot["outcome"], slot["cause"], slot["slots"], slot["rows"])
+            for slot in found["slots"]
+        ],
+    )
+
+
+@runs_app.command()
+def start(
+    config: ConfigOption = None,
+    recipe: Annotated[str, typer.Option(help="What is run.")] = "",
+    operator: Annotated[str, typer.Option(help="Who runs it.")] = "",
+    lot: Annotated[str, typer.Option()] = "",
+    substrate: Annotated[str, typer.Option()] = "",
+    note: Annotated[str, typer.Option()] = "",
+    json: JsonOption = False,
+) -> None:
+    """Start a run by hand, through the running daemon."""
+    settings = read_config(config)
+    result = run_async(
+        ask(
+            settings.control_socket,
+            "runs_start",
+            recipe=recipe,
+            operator=operator,
+            lot=lot,
+            substrate=substrate,
+            note=note,
+        )
+    )
+    _print_run(result, "started", as_json=json)
+
+
+@runs_app.command()
+def stop(config: ConfigOption = None, json: JsonOption = False) -> None:
+    """End the recording of the present run, whatever the tool says."""
+    settings = read_config(config)
+    _print_run(run_async(ask(settings.control_socket, "runs_stop")), "stopped", as_json=json)
+
+
+def _print_run(result: Mapping[str, Any], what: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json(dict(result))
+    else:
+        print(f"run {result['run']} {what}")

@@ -1,0 +1,43 @@
+"""``ald-recorder status``: what the running daemon says of itself."""
+
+from typing import Any
+
+from recorder.cli.app import ConfigOption, JsonOption, app, read_config, run_async
+from recorder.cli.output import print_json
+from recorder.control import ask
+
+
+@app.command()
+def status(config: ConfigOption = None, json: JsonOption = False) -> None:
+    """Show whether the daemon records, and whether the data is safe."""
+    settings = read_config(config)
+    picture: dict[str, Any] = run_async(ask(settings.control_socket, "status"))
+    if json:
+        print_json(picture)
+        return
+    process = picture["process"]
+    scans, spool, writer = picture["scans"], picture["spool"], picture["writer"]
+    print(f"{picture['machine']}: {picture['state']}, process {picture['pid']}")
+    if process is not None:
+        where = ", ".join(f"{name} {process[name]}" for name in ("step", "cycle") if process[name] is not None)
+        print(f"run       {process['process_id']} {process['kind']} {process['recipe']} {where}".rstrip())
+    for device in picture["devices"]:
+        trouble = f"; last error: {device['last_error']}" if device["last_error"] else ""
+        round_trip = "" if device["round_trip_ms"] is None else f", {device['round_trip_ms']:.1f} ms a request"
+        print(f"device    {device['name']}: {device['state']}{round_trip}{trouble}")
+    print(
+        f"slots     {scans['scheduled']} scheduled, {scans['completed']} completed, {scans['late']} late, "
+        f"{scans['failed']} failed, {scans['skipped']} skipped"
+    )
+    print(f"database  {writer['state']}, {writer['rows']} rows written{_reason(writer['last_error'])}")
+    print(f"spool     {spool['entries']} entries, {spool['bytes'] / 1e6:.1f} of {spool['max_bytes'] / 1e6:.0f} MB")
+    print(f"lost      {picture['lost']} rows")
+    for stage, figures in picture["latency_ms"].items():
+        print(
+            f"{stage:17} p50 {figures['p50']:8.2f}  p95 {figures['p95']:8.2f}  "
+            f"p99 {figures['p99']:8.2f}  max {figures['max']:8.2f} ms"
+        )
+
+
+def _reason(error: str | None) -> str:
+    return f"; {error}" if error else ""

@@ -1,0 +1,124 @@
+"""The daemon's Unix socket: one JSON object a line in, one out; and its client.
+
+Only the daemon opens devices and writes runs, so every command on a running tool goes through here.
+"""
+
+import asyncio
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+
+from recorder.errors import DaemonAwayError, RecorderError, UsageError
+
+SOCKET_MODE: Final = 0o660
+LONGEST_LINE: Final = 1_000_000
+_LONGEST_PATH: Final = 100
+"""Bytes; the kernel takes 107 for a Unix socket."""
+
+Handler = Callable[[Mapping[str, Any]], Awaitable[Any]]
+log = structlog.get_logger()
+
+
+def socket_address(path: Path) -> Path:
+    """Where a control socket really lies: a path too long for the kernel gets a short name in the temporary folder."""
+    if len(os.fsencode(path)) <= _LONGEST_PATH:
+        return path
+    digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"ald-recorder-{digest}.sock"
+
+
+@asynccontextmanager
+async def serve(path: Path, handlers: Mapping[str, Handler]) -> AsyncIterator[None]:
+    """Answer commands for as long as the block runs.
+
+    Args:
+        path: the socket; an old one is replaced, since the file lock says that nobody else serves it.
+        handlers: command name to what answers it; a `RecorderError` becomes the client's error.
+    """
+    address = socket_address(path)
+    address.unlink(missing_ok=True)
+
+    conversations: set[asyncio.Task[Any]] = set()
+
+    async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        conversations.add(task)
+        task.add_done_callback(conversations.discard)
+        try:
+            while line := await reader.readline():
+                writer.write(json.dumps(await _answer(line, handlers), default=str).encode() + b"\n")
+                await writer.drain()
+        except (ConnectionError, ValueError, asyncio.LimitOverrunError) as error:
+            log.debug("control_connection_ended", reason=str(error))
+        finally:
+            writer.close()
+
+    before = os.umask(0o117)
+    try:
+        server = await asyncio.start_unix_server(converse, address, limit=LONGEST_LINE)
+    finally:
+        os.umask(before)
+    address.chmod(SOCKET_MODE)
+    try:
+        yield
+    finally:
+        server.close()
+        for task in tuple(conversations):
+            task.cancel()
+        await asyncio.gather(*conversations, return_exceptions=True)
+        address.unlink(missing_ok=True)
+
+
+async def _answer(line: bytes, handlers: Mapping[str, Handler]) -> dict[str, Any]:
+    try:
+        request = json.loads(line)
+        handler = handlers[request["command"]]
+    except (ValueError, KeyError, TypeError):
+        known = ", ".join(sorted(handlers))
+        return {"error": f'not a command; expected {{"command": …}} with one of {known}', "exit_status": 2}
+    try:
+        return {"result": await handler(request)}
+    except RecorderError as error:
+        return {"error": str(error), "exit_status": error.exit_status}
+
+
+async def ask(path: Path, command: str, **arguments: object) -> Any:
+    """Send one command to the daemon and return its result.
+
+    Raises:
+        DaemonAwayError: nobody listens.
+        UsageError: the daemon refused the command.
+    """
+    address = socket_address(path)
+    try:
+        reader, writer = await asyncio.open_unix_connection(address, limit=LONGEST_LINE)
+    except PermissionError as error:
+        raise DaemonAwayError(f"{address}: {error.strerror}; run as the recorder's user or in its group") from error
+    except OSError as error:
+        raise DaemonAwayError(
+            f"no recorder answers at {address} ({error.strerror or error}); start it: ald-recorder run"
+        ) from error
+    try:
+        writer.write(json.dumps({"command": command, **arguments}).encode() + b"\n")
+        await writer.drain()
+        line = await reader.readline()
+    except ConnectionError as error:
+        raise DaemonAwayError(f"the recorder at {address} went away: {error}") from error
+    finally:
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+    if not line:
+        raise DaemonAwayError(f"the recorder at {address} went away without an answer")
+    answer = json.loads(line)
+    if "error" in answer:
+        raise UsageError(answer["error"])
+    return answer["result"]

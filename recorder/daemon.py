@@ -1,0 +1,300 @@
+"""The composition root: everything is made here, owned by one task group, and ended in order."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+
+from hal.health import DeviceEvent, DeviceState
+from recorder.acquisition import PlannedDevice, make_samplers, plan_devices, resolve_roles
+from recorder.clock import Clock, is_synchronised
+from recorder.config import Config
+from recorder.control import serve
+from recorder.database import Database, DatabaseSettings, single_session
+from recorder.definitions import DefinitionSet, load_definitions, load_last_good, save_last_good
+from recorder.entry import Entry, EntryKind
+from recorder.errors import DatabaseError, DefinitionsError, UsageError
+from recorder.instance import only_recorder_of
+from recorder.latency import LatencyRecorder
+from recorder.maintenance import maintain
+from recorder.process import ProcessTracker
+from recorder.process_id import ProcessIdMint
+from recorder.run import RunContext, RunLabels
+from recorder.sampler import Recording
+from recorder.spool import Spool
+from recorder.status import picture
+from recorder.writer import PREPARED, Writer, WriterState
+
+DEFINITIONS_WAIT_S: Final = 3.0
+"""How long a start waits for the database before it takes the last good definitions."""
+_RETRY_S: Final = 2.0
+_SCAN_END_S: Final = 2.0
+_DRAIN_S: Final = 6.0
+"""Together with `_SCAN_END_S` and the closing below the 10 s in which SIGTERM must end."""
+_EVENTS: Final = {
+    DeviceState.CONNECTED: "device_connected",
+    DeviceState.CONNECTING: "device_lost",
+    DeviceState.BACKING_OFF: "device_unreachable",
+    DeviceState.STOPPED: "device_stopped",
+}
+
+log = structlog.get_logger()
+
+
+class Daemon:
+    """Records until it is asked to stop.
+
+    Args:
+        config: validated configuration; its DSN must be set.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._stop = asyncio.Event()
+        self._clock = Clock()
+        self._latency = LatencyRecorder()
+        self._definitions: DefinitionSet | None = None
+        self._definitions_source = ""
+        self._planned: list[PlannedDevice] = []
+        database = config.database
+        self._database = Database(
+            DatabaseSettings(
+                dsn=config.require_dsn(),
+                schema=database.schema_name,
+                application_name=f"ald-recorder/{config.recorder.number}",
+                pool_min=database.pool_min,
+                pool_max=database.pool_max,
+                connect_timeout_s=database.connect_timeout_s,
+                acquire_timeout_s=database.acquire_timeout_s,
+                statement_timeout_s=database.statement_timeout_s,
+                lock_timeout_s=database.lock_timeout_s,
+                prepared=PREPARED,
+                prepared_statements=database.prepared_statements,
+            )
+        )
+
+    def stop(self) -> None:
+        """Ask for an orderly end: no new scan, then what is spooled is written for as long as time allows."""
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Record until `stop` or SIGTERM.
+
+        Raises:
+            RecorderError: it cannot start; nothing is left half done.
+        """
+        folder = self._config.recorder.data_directory
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop)
+        async with AsyncExitStack() as stack:
+            stack.enter_context(only_recorder_of(folder))
+            spool = await stack.enter_async_context(
+                Spool(
+                    folder / "spool.sqlite3",
+                    max_bytes=self._config.spool.max_mib * 1024 * 1024,
+                    on_failure=lambda line: log.error("spool_failed", error=line),
+                )
+            )
+            if spool.set_aside is not None:
+                log.error("spool_damaged", set_aside=str(spool.set_aside))
+                self._append_event(spool, "spool_set_aside", {"file": spool.set_aside.name})
+            stack.push_async_callback(self._database.close)
+            definitions = await self._obtain_definitions()
+            if definitions is not None:
+                await self._record(spool, definitions)
+        log.info("stopped")
+
+    async def _obtain_definitions(self) -> DefinitionSet | None:
+        """Load them from the database, else take the last good copy, else wait; None when asked to stop meanwhile."""
+        machine = self._config.recorder.machine
+        path = self._config.recorder.data_directory / "definitions.json"
+        told = ""
+        while not self._stop.is_set():
+            try:
+                async with asyncio.timeout(DEFINITIONS_WAIT_S):
+                    async with single_session(self._database.settings.dsn, self._database.settings.schema) as session:
+                        loaded = await load_definitions(session, machine)
+                save_last_good(loaded, path)
+                self._definitions_source = "database"
+            except (DatabaseError, DefinitionsError, TimeoutError) as error:
+                reason = str(error) or f"no answer within {DEFINITIONS_WAIT_S:g} s"
+                kept = load_last_good(path, machine)
+                if kept is not None:
+                    log.warning("definitions_from_last_good_copy", file=str(path), reason=reason)
+                    self._definitions_source = "last good copy"
+                    return kept
+                if reason != told:
+                    log.warning("waiting_for_definitions", reason=reason)
+                    told = reason
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_RETRY_S):
+                        await self._stop.wait()
+            else:
+                return loaded
+        return None
+
+    async def _record(self, spool: Spool, definitions: DefinitionSet) -> None:
+        config = self._config
+        roles = resolve_roles(config.process, definitions)
+        self._definitions = definitions
+        state = spool.state
+        tracker = ProcessTracker(
+            mint=ProcessIdMint(recorder=config.recorder.number),
+            context=RunContext(
+                machine=config.recorder.machine,
+                definitions_version=definitions.version,
+                time_scale=config.recorder.time_scale,
+                clock_synchronised=is_synchronised(),
+            ),
+            has_run_state=roles.run_state is not None,
+            running_values=config.process.running_values,
+            aborted_values=config.process.aborted_values,
+            state=state.get("tracker"),
+        )
+        recording = Recording(
+            spool=spool, tracker=tracker, clock=self._clock, latency=self._latency, roles=roles, state=state
+        )
+        self._planned = list(
+            plan_devices(config, definitions, roles, on_event=lambda event: self._device_event(spool, event))
+        )
+        writer = Writer(
+            database=self._database,
+            spool=spool,
+            recorder=config.recorder.number,
+            machine=config.recorder.machine,
+            clock=self._clock,
+            latency=self._latency,
+            marks=recording.marks,
+            max_rows=config.writer.max_rows,
+            backoff_max_s=config.writer.backoff_max_s,
+        )
+        async with self._control(recording, writer), asyncio.TaskGroup() as tasks:
+            writing = tasks.create_task(writer.run(), name="writer")
+            others = [tasks.create_task(item.device.run(), name=f"device {item.device.name}") for item in self._planned]
+            others.append(tasks.create_task(self._follow_clock(recording), name="clock"))
+            others.append(
+                tasks.create_task(
+                    maintain(
+                        self._database,
+                        config.recorder.data_directory,
+                        keep_days=config.retention.days,
+                        warning_percent=config.retention.disk_warning_percent,
+                    ),
+                    name="maintenance",
+                )
+            )
+            await self._meet_devices()
+            samplers = make_samplers(self._planned, recording)
+            sampling = [
+                tasks.create_task(sampler.run(), name=f"sampler {number}") for number, sampler in enumerate(samplers)
+            ]
+            log.info(
+                "recording",
+                machine=config.recorder.machine,
+                parameters=len(definitions.readable),
+                not_configured=len(definitions.definitions) - len(definitions.readable),
+                devices=[item.device.name for item in self._planned],
+                definitions=self._definitions_source,
+            )
+            await self._stop.wait()
+            log.info("stopping", waiting_entries=spool.depth.entries)
+            for sampler in samplers:
+                sampler.stop()
+            if sampling:
+                await asyncio.wait(sampling, timeout=_SCAN_END_S)
+            for task in (*sampling, *others):
+                task.cancel()
+            await self._drain(writer, spool)
+            writing.cancel()
+
+    async def _meet_devices(self) -> None:
+        """Give devices a moment to connect, so that the first slot of a healthy tool is not a bad one."""
+        if not self._planned:
+            return
+        longest = max(self._config.devices[item.device.name].connect_timeout_s for item in self._planned)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(min(longest, 1.0)), asyncio.TaskGroup() as tasks:
+                for item in self._planned:
+                    tasks.create_task(item.device.wait_connected())
+
+    async def _drain(self, writer: Writer, spool: Spool) -> None:
+        """Write what is spooled; what there is no time for stays on disk for the next start."""
+        if writer.state is WriterState.WRITING:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_DRAIN_S):
+                    await writer.drained()
+        if spool.depth.entries:
+            log.warning("left_in_spool", entries=spool.depth.entries, writer=writer.state)
+
+    async def _follow_clock(self, recording: Recording) -> None:
+        """Lead UTC after the wall clock, and say when that was moved."""
+        while True:
+            await asyncio.sleep(1.0)
+            step = self._clock.follow()
+            if step is not None:
+                log.warning("clock_was_moved", offset_us=step.offset_us)
+                recording.clock_was_moved = True
+                self._append_event(recording.spool, "clock_step", {"offset_us": step.offset_us})
+            context = recording.tracker.context
+            recording.tracker.context = replace(context, clock_synchronised=is_synchronised())
+
+    def _device_event(self, spool: Spool, event: DeviceEvent) -> None:
+        kind = _EVENTS[event.state]
+        level = log.info if event.state is DeviceState.CONNECTED else log.warning
+        level(kind, device=event.device, reason=event.reason)
+        detail = {} if event.reason is None else {"reason": event.reason}
+        self._append_event(spool, kind, detail, device=event.device)
+
+    def _append_event(self, spool: Spool, kind: str, detail: Mapping[str, object], *, device: str = "") -> None:
+        header = {"event": kind, "occurred_us": self._clock.now_us(), "device": device, "detail": dict(detail)}
+        future = spool.append([Entry(kind=EntryKind.EVENT, header=header)])
+        # a spool that cannot be written says so itself, and keeps the event for the next append
+        future.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+    @asynccontextmanager
+    async def _control(self, recording: Recording, writer: Writer) -> AsyncIterator[None]:
+        async def status(_request: Mapping[str, Any]) -> dict[str, Any]:
+            assert self._definitions is not None
+            return picture(
+                config=self._config,
+                definitions=self._definitions,
+                definitions_source=self._definitions_source,
+                planned=self._planned,
+                recording=recording,
+                writer=writer,
+                database=self._database,
+            )
+
+        async def runs_start(request: Mapping[str, Any]) -> dict[str, Any]:
+            labels = RunLabels(
+                **{name: str(request.get(name, "")) for name in ("operator", "lot", "substrate", "note")}
+            )
+            try:
+                entries = recording.tracker.start_manual(
+                    self._clock.now_us(), recipe=str(request.get("recipe", "")), labels=labels
+                )
+            except ValueError as error:
+                raise UsageError(str(error)) from error
+            await recording.spool_now(entries)
+            assert recording.tracker.current is not None
+            return {"run": recording.tracker.current.process_id}
+
+        async def runs_stop(_request: Mapping[str, Any]) -> dict[str, Any]:
+            current = recording.tracker.current
+            try:
+                entries = recording.tracker.stop(self._clock.now_us())
+            except ValueError as error:
+                raise UsageError(str(error)) from error
+            await recording.spool_now(entries)
+            assert current is not None
+            return {"run": current.process_id}
+
+        handlers = {"status": status, "runs_start": runs_start, "runs_stop": runs_stop}
+        async with serve(Path(self._config.control_socket), handlers):
+            yield

@@ -1,0 +1,80 @@
+"""One picture of the whole daemon, as plain data for the control socket."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from recorder.acquisition import PlannedDevice
+from recorder.config import Config
+from recorder.database import Database
+from recorder.definitions import DefinitionSet
+from recorder.maintenance import disk_use_percent
+from recorder.sampler import Recording
+from recorder.writer import Writer
+
+
+def picture(
+    *,
+    config: Config,
+    definitions: DefinitionSet,
+    definitions_source: str,
+    planned: Sequence[PlannedDevice],
+    recording: Recording,
+    writer: Writer,
+    database: Database,
+) -> dict[str, Any]:
+    """Everything a console or script asks for; times in milliseconds where the name says so."""
+    process = recording.tracker.current
+    depth = recording.spool.depth
+    size, idle = database.size
+    totals = recording.totals
+    now_ns = recording.clock.monotonic_ns()
+    return {
+        "state": "recording",
+        "pid": os.getpid(),
+        "machine": config.recorder.machine,
+        "process": None
+        if process is None
+        else {**asdict(process), "step": recording.tracker.step, "cycle": recording.tracker.cycle},
+        "devices": [
+            {
+                "name": item.device.name,
+                "state": health.state,
+                "last_error": health.last_error,
+                "round_trip_ms": None if health.round_trip_ns is None else health.round_trip_ns / 1e6,
+                "next_try_ms": None if health.next_try_ns is None else (health.next_try_ns - now_ns) / 1e6,
+                "plans": {
+                    str(interval_ms): {"parameters": len(plan.parameters), "requests": len(plan.blocks)}
+                    for interval_ms, plan in item.plans.items()
+                },
+            }
+            for item in planned
+            for health in (item.device.health,)
+        ],
+        "requests_per_scan": sum(len(plan.blocks) for item in planned for plan in item.plans.values()),
+        "scans": asdict(totals),
+        "lost": totals.lost_rows + writer.totals.lost_rows,
+        "latency_ms": recording.latency.summary_ms(),
+        "spool": {
+            "entries": depth.entries,
+            "bytes": depth.bytes,
+            "max_bytes": config.spool.max_mib * 1024 * 1024,
+            "shed_entries": recording.spool.shed_entries,
+        },
+        "writer": {
+            "state": writer.state,
+            "last_error": writer.last_error,
+            "epoch": writer.epoch,
+            **asdict(writer.totals),
+        },
+        "pool": {"size": size, "idle": idle},
+        "clock": {"synchronised": recording.tracker.context.clock_synchronised, "offset_us": recording.clock.offset_us},
+        "definitions": {
+            "parameters": len(definitions.definitions),
+            "readable": len(definitions.readable),
+            "version": definitions.version,
+            "source": definitions_source,
+        },
+        "disk_used_percent": round(disk_use_percent(config.recorder.data_directory), 1),
+    }
