@@ -1,0 +1,60 @@
+# The commands of this project; `make` alone lists them.
+PYTHON ?= python3
+SPEED ?= 10
+PIP := .venv/bin/python -m pip --quiet --disable-pip-version-check
+
+.PHONY: help demo test check format bench lock clean
+
+help:
+	@echo "make demo    record a run of a simulated tool into an embedded PostgreSQL (SPEED=$(SPEED))"
+	@echo "make test    run all tests against a real PostgreSQL"
+	@echo "make check   ruff, mypy, import-linter"
+	@echo "make bench   measure requests, COPY, CPU and latency"
+	@echo "make format  format the source"
+	@echo "make lock    pin the newest dependencies that pyproject.toml allows"
+	@echo "make clean   remove what make and the tests made"
+
+demo: .venv/ready
+	@.venv/bin/ald-recorder demo --speed $(SPEED)
+
+test: .venv/ready-dev
+	.venv/bin/python -m pytest
+
+check: .venv/ready-dev
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports --no-logo
+
+bench: .venv/ready-dev
+	.venv/bin/python -m benchmarks
+
+format: .venv/ready-dev
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+.venv/ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or later is needed; name it: make PYTHON=python3.12" >&2; exit 2; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null \
+		|| { echo "Python's venv is not complete; on Debian: apt-get install python3-venv" >&2; exit 2; }
+	$(PYTHON) -m venv .venv
+	$(PIP) install --requirement requirements.lock
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/ready-dev: .venv/ready requirements-dev.lock
+	$(PIP) install --requirement requirements-dev.lock
+	@touch $@
+
+# uv resolves for all platforms at once; no address of a registry is written
+UV_COMPILE := .venv/bin/uv pip compile --quiet --universal --upgrade --python-version 3.11 \
+	--no-emit-index-url --no-header --no-annotate pyproject.toml
+
+lock: .venv/ready
+	$(PIP) install uv
+	$(UV_COMPILE) --extra build --extra demo --output-file requirements.lock
+	$(UV_COMPILE) --extra dev --output-file requirements-dev.lock
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build var
