@@ -143,7 +143,7 @@ def plan_reads(parameters: Sequence[Parameter], *, limits: PlanLimits = DEFAULT_
         DefinitionError: a parameter is longer than one request, or an id comes twice.
     """
     _check(parameters, limits)
-    order = sorted(range(len(parameters)), key=lambda i: (parameters[i].kind.function_code, parameters[i].address))
+    order = sorted(range(len(parameters)), key=lambda i: _place(parameters[i]))
     blocks: list[Block] = []
     block_of = [0] * len(parameters)
     for index in order:
@@ -168,6 +168,11 @@ def plans_by_interval(parameters: Iterable[Parameter], *, limits: PlanLimits = D
     for parameter in parameters:
         intervals.setdefault(parameter.scan_interval_ms, []).append(parameter)
     return {interval_ms: plan_reads(intervals[interval_ms], limits=limits) for interval_ms in sorted(intervals)}
+
+
+def _place(parameter: Parameter) -> tuple[int, int, int]:
+    """Order by kind and address; of one address the longest first, so that the order given does not matter."""
+    return parameter.kind.function_code, parameter.address, -parameter.words
 
 
 def _check(parameters: Sequence[Parameter], limits: PlanLimits) -> None:
