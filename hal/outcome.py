@@ -15,6 +15,8 @@ from hal.link import Reading
 from hal.plan import ReadPlan
 from hal.quality import Quality
 
+_OF_THE_ADDRESS: Final = frozenset({1, 2, 3})
+"""Modbus exceptions that say that this cannot be read here; any other (busy, failure, gateway) may pass."""
 _READ: Final = -1
 """Stands where a block was read, since no quality is negative."""
 
@@ -35,7 +37,7 @@ class Failure:
     @property
     def quality(self) -> Quality:
         """The quality of every parameter of the block."""
-        if isinstance(self.error, RefusedError):
+        if isinstance(self.error, RefusedError) and self.error.exception_code in _OF_THE_ADDRESS:
             return Quality.REFUSED
         if isinstance(self.error, NotConnectedError):
             return Quality.NOT_CONNECTED

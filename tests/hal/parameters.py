@@ -4,10 +4,12 @@ import csv
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from hal.parameter import DataType, Parameter, RegisterKind, WordOrder
 
-REAL_MAP = Path(__file__).parent / "ald_plc_map.csv"
-"""The addressed parameters of a real ALD tool: kind, address and data type, in the order of its map."""
+REAL_MAP = Path(__file__).parents[2].parent / "shared" / "data" / "ald_plc_map.csv"
+"""The parameter map of a real ALD tool; not part of the project."""
 
 
 def holding(parameter_id: int, address: int, data_type: DataType = DataType.UINT16, **fields: Any) -> Parameter:
@@ -33,7 +35,9 @@ def make(parameter_id: int, kind: RegisterKind, address: int, data_type: DataTyp
 
 
 def real_parameters() -> list[Parameter]:
-    """The 110 addressed parameters of the real tool."""
+    """The 110 addressed parameters of the real tool; skips the test where its map is not there."""
+    if not REAL_MAP.exists():
+        pytest.skip(f"the real tool's map is not on this machine ({REAL_MAP.name} in ../shared/data)")
     with REAL_MAP.open(newline="", encoding="utf-8") as lines:
         return [
             make(
@@ -44,4 +48,5 @@ def real_parameters() -> list[Parameter]:
                 word_order=WordOrder.CDAB,
             )
             for number, row in enumerate(csv.DictReader(lines), start=1)
+            if row["modbus_address"]
         ]

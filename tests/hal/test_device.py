@@ -142,6 +142,15 @@ async def test_a_refused_block_costs_its_own_parameters_only(bench: Bench) -> No
         assert bench.device.health.state is DeviceState.CONNECTED
 
 
+async def test_a_busy_device_is_a_failure_of_communication_and_not_of_the_address(bench: Bench) -> None:
+    """Exception 6 (server device busy) passes; the definition is not at fault."""
+    bench.memory.refuse(RegisterKind.HOLDING_REGISTER, range(500, 501), 6)
+    async with bench.connected():
+        scan = await bench.device.scan(PLAN)
+        assert scan.quality.tolist()[0] == Quality.COMMUNICATION_FAILURE
+        check_invariant(scan)
+
+
 async def test_a_scan_that_is_refused_altogether_says_so(bench: Bench) -> None:
     """The cause stands where no block was read."""
     for kind in RegisterKind:
