@@ -91,14 +91,13 @@ def _print(
         f"{len(content.definitions) - readable} not configured"
     )
     telling = [finding for finding in content.findings if finding.severity is not Severity.INFO]
-    if telling:
-        rows = [(f.line, f.severity, f.code, f.parameter, f.message) for f in telling[:_FINDINGS_SHOWN]]
-        print_table(("line#", "severity", "finding", "parameter", "what to do"), rows)
+    for finding in telling[:_FINDINGS_SHOWN]:
+        print(f"line {finding.line}: {finding.severity} {finding.code}: {finding.parameter}: {finding.message}")
     if len(telling) > _FINDINGS_SHOWN:
         print(f"… and {len(telling) - _FINDINGS_SHOWN} more findings; --json shows all")
     for (device, interval_ms), plan in load.plans.items():
         print(f"device {device}, every {interval_ms} ms: {plan.explain()}")
-    print(f"a day: {load.rows_per_day:,} rows, about {load.bytes_per_day / 1e9:.1f} GB".replace(",", " "))
+    print(f"a day: {load.rows_per_day:,} rows, about {load.bytes_per_day / 1e9:.1f} GB")
     machine = settings.recorder.machine
     if comparison is None:
         print("no database is configured, so nothing was compared")
@@ -106,7 +105,7 @@ def _print(
         print(f"the database has exactly these definitions for {machine!r}")
     else:
         sums = f"{len(comparison.added)} added, {len(comparison.changed)} changed, {len(comparison.removed)} removed"
-        print(f"{'would be' if dry_run else 'imported for'} {'' if dry_run else repr(machine) + ': '}{sums}")
+        print(f"{'would change' if dry_run else 'imported'} for {machine!r}: {sums}")
         for change in comparison.changed[:_FINDINGS_SHOWN]:
             fields = ", ".join(f"{name} {before} → {after}" for name, (before, after) in change.fields.items())
             print(f"  {change.definition.full_name}: {fields}")

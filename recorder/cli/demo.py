@@ -67,7 +67,11 @@ def demo(
     seed: Annotated[int, typer.Option(help="Seed of the simulated tool's noise.")] = 0,
     json: JsonOption = False,
 ) -> None:
-    """Record a complete run of a simulated tool into an embedded PostgreSQL, and show what was stored."""
+    """Record a run of a simulated tool.
+
+    Needs nothing installed: it starts a simulated tool and a PostgreSQL of its own, records a complete run, shows what
+    was stored, and leaves nothing running.
+    """
     folder = default_data_directory("demo-recorder")
     folder.mkdir(parents=True, exist_ok=True)
     told = Console(stderr=True, quiet=json, highlight=False)

@@ -23,7 +23,13 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, tit
     table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for column in columns:
         is_number = column.endswith("#")
-        table.add_column(column.removesuffix("#"), justify="right" if is_number else "left", overflow="fold")
+        is_key = not table.columns
+        table.add_column(
+            column.removesuffix("#"),
+            justify="right" if is_number else "left",
+            no_wrap=is_key or is_number,
+            overflow="fold",
+        )
     for row in rows:
         table.add_row(*("" if cell is None else str(cell) for cell in row))
     Console(highlight=False).print(table)

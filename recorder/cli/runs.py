@@ -38,17 +38,25 @@ def list_(
     if not rows:
         print("no runs are recorded yet")
         return
+    machines = {run["machine"] for run in rows}
     print_table(
-        ("run", "machine", "kind", "recipe", "started", "duration", "status", "cycles#", "operator", "lot"),
+        ("run", "recipe", "started", "duration", "status", "cycles#", "operator", "lot"),
         [
             (
-                *(run["id"], run["machine"], run["kind"], run["recipe"], local_time(run["started_at"])),
-                *(duration(run["started_at"], run["ended_at"]), run["status"], run["cycles"] or ""),
-                *(run["operator"], run["lot"]),
+                run["id"],
+                _title(run, several_machines=len(machines) > 1),
+                *(local_time(run["started_at"])[2:-3], duration(run["started_at"], run["ended_at"]), run["status"]),
+                *(run["cycles"] or "", run["operator"], run["lot"]),
             )
             for run in rows
         ],
     )
+
+
+def _title(run: Mapping[str, Any], *, several_machines: bool) -> str:
+    """What was run; its kind where nothing else is known, and its machine where that is not plain."""
+    title: str = run["recipe"] or run["kind"]
+    return f"{run['machine']}: {title}" if several_machines else title
 
 
 async def fetch_run(place: DatabasePlace, run: int) -> dict[str, Any]:
@@ -93,7 +101,7 @@ def show(
     if not found["clock_synchronised"]:
         print("  the controller's clock was not synchronised")
     cycles = sum(step["kind"] == "cycle" for step in found["steps"])
-    print(f"  {cycles} cycles, {sum(step['kind'] == 'step' for step in found['steps'])} steps seen")
+    print(f"  {cycles} cycles and {sum(step['kind'] == 'step' for step in found['steps'])} steps, as sampled")
     qualities = ", ".join(f"{count} {name}" for name, count in found["quality"].items())
     print(f"  {found['points']} points stored: {qualities}")
     print_table(

@@ -24,7 +24,7 @@ def simulate(
     json: JsonOption = False,
     until_stdin_closes: Annotated[bool, typer.Option("--until-stdin-closes", hidden=True)] = False,
 ) -> None:
-    """Serve a simulated ALD tool over Modbus TCP until told to stop."""
+    """Serve a simulated ALD tool over Modbus TCP."""
 
     async def serve() -> None:
         stop = asyncio.Event()

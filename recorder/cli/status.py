@@ -9,7 +9,7 @@ from recorder.control import ask
 
 @app.command()
 def status(config: ConfigOption = None, json: JsonOption = False) -> None:
-    """Show whether the daemon records, and whether the data is safe."""
+    """Show how the running daemon is."""
     settings = read_config(config)
     picture: dict[str, Any] = run_async(ask(settings.control_socket, "status"))
     if json:
