@@ -128,6 +128,7 @@ def list_(config: ConfigOption = None, demo: DemoOption = False, json: JsonOptio
             for d in definitions.definitions
             for interval in (d.scan_interval_ms,)
         ],
+        wraps=("parameter", "device"),
     )
 
 

@@ -18,16 +18,21 @@ def _plain(value: object) -> Any:
     return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str = "") -> None:
-    """Print a table that fits the terminal; columns whose name ends in ``#`` hold numbers."""
-    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, wraps: Sequence[str] = ()) -> None:
+    """Print a table that fits the terminal.
+
+    Args:
+        columns: names; one that ends in ``#`` holds numbers.
+        rows: cells.
+        wraps: columns that give way on a narrow terminal; the others keep their width.
+    """
+    table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         is_number = column.endswith("#")
-        is_key = not table.columns
         table.add_column(
             column.removesuffix("#"),
             justify="right" if is_number else "left",
-            no_wrap=is_key or is_number,
+            no_wrap=column not in wraps,
             overflow="fold",
         )
     for row in rows:

@@ -38,18 +38,20 @@ def list_(
     if not rows:
         print("no runs are recorded yet")
         return
-    machines = {run["machine"] for run in rows}
+    several_machines = len({run["machine"] for run in rows}) > 1
+    labels = [name for name in ("operator", "lot") if any(run[name] for run in rows)]
     print_table(
-        ("run", "recipe", "started", "duration", "status", "cycles#", "operator", "lot"),
+        ("run", "recipe", "started", "duration", "status", "cycles#", *labels),
         [
             (
                 run["id"],
-                _title(run, several_machines=len(machines) > 1),
-                *(local_time(run["started_at"])[2:-3], duration(run["started_at"], run["ended_at"]), run["status"]),
-                *(run["cycles"] or "", run["operator"], run["lot"]),
+                _title(run, several_machines=several_machines),
+                *(local_time(run["started_at"])[:-3], duration(run["started_at"], run["ended_at"]), run["status"]),
+                *(run["cycles"] or "", *(run[name] for name in labels)),
             )
             for run in rows
         ],
+        wraps=("recipe", "operator", "lot"),
     )
 
 
