@@ -15,7 +15,7 @@ from recorder.config import Config
 from recorder.database import single_session
 from recorder.definition_file import DefinitionFile, read_definition_file
 from recorder.definition_import import Comparison, Load, compare, estimate, write
-from recorder.definitions import DefinitionSet, load_definitions
+from recorder.definitions import Definition, DefinitionSet, load_definitions
 from recorder.findings import Severity
 
 definitions_app = typer.Typer(help="Which parameters are read, and how.", no_args_is_help=True, rich_markup_mode=None)
@@ -121,19 +121,22 @@ def list_(config: ConfigOption = None, demo: DemoOption = False, json: JsonOptio
     if json:
         print_json(definitions.model_dump(mode="json"))
         return
+    devices = {definition.device for definition in definitions.definitions}
     print_table(
-        ("parameter", "unit", "device", "kind", "address#", "type", "order", "every ms#"),
-        [
-            (d.full_name, d.unit, d.device, *_place(d.register_kind, d.address, d.data_type, d.word_order), interval)
-            for d in definitions.definitions
-            for interval in (d.scan_interval_ms,)
-        ],
-        wraps=("parameter", "device"),
+        ("parameter", "unit", "address", "type", "every ms#"),
+        [(d.full_name, d.unit, *_place(d, with_device=len(devices) > 1)) for d in definitions.definitions],
+        wraps=("parameter", "unit"),
     )
 
 
-def _place(kind: object, address: object, data_type: object, word_order: object) -> tuple[object, ...]:
-    return ("not configured", "", "", "") if kind is None else (kind, address, data_type, word_order)
+def _place(definition: Definition, *, with_device: bool) -> tuple[object, ...]:
+    if not definition.is_configured:
+        return ("not configured", "", "")
+    device = f"{definition.device} " if with_device else ""
+    words = definition.to_parameter().words
+    order = f" {definition.word_order}" if words > 1 else ""
+    address = f"{device}{definition.register_kind} {definition.address}"
+    return (address, f"{definition.data_type}{order}", definition.scan_interval_ms)
 
 
 async def _load(place: DatabasePlace) -> DefinitionSet:

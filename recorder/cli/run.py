@@ -1,6 +1,7 @@
 """``ald-recorder run``: the daemon."""
 
 import asyncio
+import os
 import sys
 import threading
 from collections.abc import Callable
@@ -37,8 +38,11 @@ def run(
 def call_when_stdin_closes(loop: asyncio.AbstractEventLoop, callback: Callable[[], object]) -> None:
     """Call back when whoever started this process has gone; works on every platform, also after kill -9."""
 
+    descriptor = sys.stdin.fileno()
+
     def wait() -> None:
-        while sys.stdin.buffer.read(1024):
+        # not sys.stdin.read: a thread that holds its lock as Python ends aborts the whole process
+        while os.read(descriptor, 1024):
             pass
         if not loop.is_closed():
             loop.call_soon_threadsafe(callback)
