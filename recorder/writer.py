@@ -108,7 +108,7 @@ class Writer:
             try:
                 await self._database.ensure_open()
                 async with self._database.session() as session:
-                    await self._claim(session)
+                    await self.claim(session)
                     while True:
                         await self._write_next(session)
             except StreamFencedError as error:
@@ -135,8 +135,12 @@ class Writer:
         self.state = state
         self.last_error = str(error)
 
-    async def _claim(self, session: Session) -> None:
-        """Take the next epoch and find out where the database stands."""
+    async def claim(self, session: Session) -> None:
+        """Take the next epoch and find out where the database stands.
+
+        Raises:
+            DatabaseError: the recorder number or the stream is somebody else's, or the database is away.
+        """
         host = socket.gethostname()
         claim = await session.fetch_one("claim_recorder", self._recorder, self._machine, host)
         assert claim is not None
@@ -189,6 +193,14 @@ class Writer:
         entries = await self._spool.peek(after=self._position, max_rows=self._max_rows)
         if not entries:
             raise SpoolError(f"spool entries after {self._position} cannot be found")
+        await self.commit(session, entries)
+
+    async def commit(self, session: Session, entries: Sequence[SpooledEntry]) -> None:
+        """Write the next entries of the claimed stream in one transaction, then acknowledge them.
+
+        Raises:
+            DatabaseError: not written, or after a lost reply nobody knows until the next claim.
+        """
         await self._ensure_days(session, entries)
         rows = [spooled.entry.rows for spooled in entries if spooled.entry.rows]
         last = entries[-1].sequence
