@@ -25,7 +25,7 @@ from recorder.maintenance import maintain
 from recorder.process import ProcessTracker
 from recorder.process_id import ProcessIdMint
 from recorder.run import RunContext, RunLabels
-from recorder.sampler import Recording
+from recorder.sampler import Recording, Sampler
 from recorder.spool import Spool
 from recorder.status import picture
 from recorder.writer import PREPARED, Writer, WriterState
@@ -33,6 +33,7 @@ from recorder.writer import PREPARED, Writer, WriterState
 DEFINITIONS_WAIT_S: Final = 3.0
 """How long a start waits for the database before it takes the last good definitions."""
 _RETRY_S: Final = 2.0
+_ROLES_WAIT_S: Final = 1.0
 _SCAN_END_S: Final = 2.0
 _DRAIN_S: Final = 6.0
 """Together with `_SCAN_END_S` and the closing below the 10 s in which SIGTERM must end."""
@@ -191,9 +192,13 @@ class Daemon:
             )
             await self._meet_devices()
             samplers = make_samplers(self._planned, recording)
-            sampling = [
-                tasks.create_task(sampler.run(), name=f"sampler {number}") for number, sampler in enumerate(samplers)
-            ]
+            sampling = [self._sample(tasks, sampler) for sampler in samplers if sampler.has_roles]
+            if tracker.current is not None and not tracker.current.confirmed:
+                # ask the tool whether the run still goes on before anything else is counted to it
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_ROLES_WAIT_S):
+                        await recording.roles_seen.wait()
+            sampling += [self._sample(tasks, sampler) for sampler in samplers if not sampler.has_roles]
             log.info(
                 "recording",
                 machine=config.recorder.machine,
@@ -212,6 +217,10 @@ class Daemon:
                 task.cancel()
             await self._drain(writer, spool)
             writing.cancel()
+
+    @staticmethod
+    def _sample(tasks: asyncio.TaskGroup, sampler: Sampler) -> asyncio.Task[None]:
+        return tasks.create_task(sampler.run(), name=f"sampler {sampler.key}")
 
     async def _meet_devices(self) -> None:
         """Give devices a moment to connect, so that the first slot of a healthy tool is not a bad one."""

@@ -88,6 +88,7 @@ class Recording:
         self.latency = latency
         self.roles = roles
         self.totals = SlotTotals()
+        self.roles_seen = asyncio.Event()
         self.clock_was_moved = False
         self.marks: dict[int, Mark] = {}
         self.latest: dict[str, LatestScan] = {}
@@ -112,6 +113,7 @@ class Recording:
                 seen = True
         if not seen:
             return []
+        self.roles_seen.set()
         return self.tracker.observe(self._role_picture(), int(timestamps_us[0]))
 
     def _role_picture(self) -> RoleValues:
@@ -161,12 +163,12 @@ class Sampler:
         self._plan = plan
         self._recording = recording
         self._interval_ms = interval_ms
-        self._key = f"{device.name}/{interval_ms}"
-        self._before = recording.last_slots.get(self._key, -1)
+        self.key = f"{device.name}/{interval_ms}"
+        self._before = recording.last_slots.get(self.key, -1)
         self._grid = grid or Grid(interval_ms=interval_ms, clock=recording.clock, after=self._before)
         self._encoder = RowEncoder(plan.parameter_ids)
         self._unspooled: deque[asyncio.Future[int]] = deque()
-        self._has_roles = self._plan_has_roles()
+        self.has_roles = self._plan_has_roles()
         self._task: asyncio.Task[None] | None = None
         self._is_waiting = False
         self._stopping = False
@@ -202,7 +204,7 @@ class Sampler:
         timestamps_us = recording.clock.utc_us(scan.monotonic_ns)
         slot_us = slot.number * self._interval_ms * 1000
         entries: list[Entry] = []
-        if self._has_roles and len(timestamps_us):
+        if self.has_roles and len(timestamps_us):
             entries += recording.observe(self._plan, scan, timestamps_us)
         else:
             recording.texts.update(scan.texts)
@@ -241,9 +243,9 @@ class Sampler:
             last_us=int(timestamps_us.max()) if row_count else 0,
             is_idle=process.kind is ProcessKind.IDLE,
         )
-        recording.last_slots[self._key] = slot.number
+        recording.last_slots[self.key] = slot.number
         self._total(slot, outcome, row_count)
-        recording.latest[self._key] = LatestScan(plan=self._plan, scan=scan, timestamps_us=timestamps_us)
+        recording.latest[self.key] = LatestScan(plan=self._plan, scan=scan, timestamps_us=timestamps_us)
         recording.latency.record("read", scan.ended_ns - scan.started_ns)
         recording.latency.record("start_delay", max(0, scan.started_ns - slot.due_ns))
         self._append([*entries, entry], scan, row_count)
