@@ -44,6 +44,7 @@ class ProcessTracker:
         self._stopped_counter: int | None = None
         self._stopped_while_running = False
         self._is_tool_running = False
+        self._tool_counter: int | None = None
         self.current: Process | None = None
         if state:
             self._restore(state)
@@ -116,6 +117,7 @@ class ProcessTracker:
     def _follow_tool(self, roles: RoleValues, now_us: int) -> list[Entry]:
         running = roles.run_state in self._running_values
         self._is_tool_running = running
+        self._tool_counter = roles.run_counter
         current = self.current
         entries: list[Entry] = []
         if current is not None and current.kind is ProcessKind.RECIPE:
@@ -166,8 +168,12 @@ class ProcessTracker:
         """
         if self.current is None or self.current.kind is ProcessKind.IDLE:
             raise ValueError("no run is under way")
-        if self.current.kind is ProcessKind.RECIPE or self._is_tool_running:
+        if self.current.kind is ProcessKind.RECIPE:
             self._stopped_counter = self.current.counter
+            self._stopped_while_running = True
+        elif self._is_tool_running:
+            # what the operator recorded by hand was this run of the tool; a second recording of it is not asked for
+            self._stopped_counter = self._tool_counter
             self._stopped_while_running = True
         return self._end(ProcessStatus.STOPPED, now_us)
 

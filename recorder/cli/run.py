@@ -37,7 +37,6 @@ def run(
 
 def call_when_stdin_closes(loop: asyncio.AbstractEventLoop, callback: Callable[[], object]) -> None:
     """Call back when whoever started this process has gone; works on every platform, also after kill -9."""
-
     descriptor = sys.stdin.fileno()
 
     def wait() -> None:
