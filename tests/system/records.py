@@ -1,0 +1,165 @@
+"""What the database holds of a run, and whether it balances."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+
+from tests.system.spool_file import PointKey
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlotSum:
+    """Slots of one outcome and cause, for one device and interval of a run."""
+
+    device: str
+    interval_ms: int
+    outcome: str
+    cause: str
+    slots: int
+    rows: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Records:
+    """One recorder's database, asked with statements of the tests' own."""
+
+    dsn: str
+
+    def fetch(self, statement: str, *arguments: object) -> list[Mapping[str, Any]]:
+        """Run one statement and return its rows."""
+
+        async def work() -> list[Mapping[str, Any]]:
+            connection = await asyncpg.connect(self.dsn, server_settings={"search_path": "ald"})
+            try:
+                return [dict(row) for row in await connection.fetch(statement, *arguments)]
+            finally:
+                await connection.close()
+
+        return asyncio.run(work())
+
+    def value(self, statement: str, *arguments: object) -> Any:
+        """Run one statement and return the one value of its answer."""
+        (row,) = self.fetch(statement, *arguments)
+        return next(iter(row.values()))
+
+    def runs(self, kind: str = "recipe") -> list[Mapping[str, Any]]:
+        """Runs of one kind, oldest first."""
+        return self.fetch("SELECT * FROM process_runs WHERE kind = $1 ORDER BY id", kind)
+
+    def slots(self, run: int) -> list[SlotSum]:
+        """How the slots of a run ended."""
+        rows = self.fetch(
+            "SELECT device, interval_ms, outcome, cause, sum(slots)::int8 AS slots, sum(rows)::int8 AS rows "
+            "FROM acquisition_minutes WHERE process_id = $1 GROUP BY 1, 2, 3, 4",
+            run,
+        )
+        return [SlotSum(**row) for row in rows]
+
+    def slots_of_cause(self, run: int, cause: str) -> int:
+        """How many slots of a run ended for one cause."""
+        return sum(slot.slots for slot in self.slots(run) if slot.cause == cause)
+
+    def watermark(self, stream_id: str) -> int:
+        """The last entry of a spool that is in the database."""
+        found: int = self.value(
+            "SELECT coalesce(max(last_sequence), 0) FROM recorder_streams WHERE stream_id = $1::text::uuid", stream_id
+        )
+        return found
+
+    def writers(self, number: int = 0) -> int:
+        """How many sessions of a recorder the server still has."""
+        found: int = self.value(
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1 AND datname = current_database()",
+            f"ald-recorder/{number}",
+        )
+        return found
+
+    def points(self, run: int) -> set[PointKey]:
+        """All points of a run."""
+        rows = self.fetch(
+            "SELECT parameter_id, (extract(epoch FROM timestamp) * 1000000)::int8 AS us "
+            "FROM process_data_points WHERE process_id = $1",
+            run,
+        )
+        return {PointKey(parameter_id=row["parameter_id"], timestamp_us=row["us"], process_id=run) for row in rows}
+
+    def parameter(self, full_name: str) -> int:
+        """Id of ``component/parameter``."""
+        component, _, name = full_name.partition("/")
+        found: int = self.value(
+            "SELECT p.id FROM component_parameters p JOIN machine_components c ON c.id = p.component_id "
+            "WHERE c.name = $1 AND p.name = $2",
+            component,
+            name,
+        )
+        return found
+
+    def values(self, run: int, full_name: str) -> list[float | None]:
+        """Values of one parameter in a run, in order of time."""
+        rows = self.fetch(
+            "SELECT value FROM process_data_points WHERE process_id = $1 AND parameter_id = $2 ORDER BY timestamp",
+            run,
+            self.parameter(full_name),
+        )
+        return [row["value"] for row in rows]
+
+    def events(self, kind: str) -> int:
+        """How many events of a kind were recorded."""
+        found: int = self.value("SELECT count(*) FROM recorder_events WHERE kind = $1", kind)
+        return found
+
+    def check_balance(self) -> None:
+        """Assert what must hold of every database at rest: no orphan, nothing twice, rows as accounted for."""
+        assert (
+            self.fetch(
+                "SELECT DISTINCT process_id FROM process_data_points p "
+                "WHERE NOT EXISTS (SELECT FROM process_runs r WHERE r.id = p.process_id)"
+            )
+            == []
+        ), "points that belong to no run"
+        assert (
+            self.fetch(
+                "SELECT parameter_id, timestamp, count(*) FROM process_data_points GROUP BY 1, 2 HAVING count(*) > 1"
+            )
+            == []
+        ), "points that are stored twice"
+        assert (
+            self.fetch(
+                "SELECT process_id, stored.points, counted.rows "
+                "FROM (SELECT process_id, count(*)::int8 AS points FROM process_data_points GROUP BY 1) stored "
+                "FULL JOIN (SELECT process_id, sum(rows)::int8 AS rows FROM acquisition_minutes GROUP BY 1) counted "
+                "USING (process_id) WHERE stored.points IS DISTINCT FROM counted.rows AND counted.rows <> 0"
+            )
+            == []
+        ), "runs whose points are not those that were accounted for"
+        assert self.events("database_restored") == 0, "the recorder found entries missing that were confirmed"
+
+    def check_slots_are_contiguous(self, run: int) -> None:
+        """Assert that as many slots are accounted for as lie between the first and the last sample of a run.
+
+        A slot's number is its time divided by the interval. A scan may begin a little after its slot was due, so the
+        ends are known to within `slack`; the middle of the run, where faults were, has to be complete.
+        """
+        totals: dict[tuple[str, int], int] = {}
+        for slot in self.slots(run):
+            key = (slot.device, slot.interval_ms)
+            totals[key] = totals.get(key, 0) + slot.slots
+        assert totals
+        for (device, interval_ms), slots in totals.items():
+            row = self.fetch(
+                "SELECT (extract(epoch FROM min(timestamp)) * 1000 / $3::int)::float8 AS first, "
+                "(extract(epoch FROM max(timestamp)) * 1000 / $3::int)::float8 AS last "
+                "FROM process_data_points d JOIN component_parameters p ON p.id = d.parameter_id "
+                "WHERE d.process_id = $1 AND p.device = $2 AND p.scan_interval_ms = $3::int",
+                run,
+                device,
+                interval_ms,
+            )[0]
+            expected = int(row["last"]) - int(row["first"]) + 1
+            slack = 2 + 100 // interval_ms
+            assert abs(slots - expected) <= slack, (
+                f"device {device} every {interval_ms} ms: {slots} slots accounted for where {expected} were due"
+            )
