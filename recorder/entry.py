@@ -5,7 +5,6 @@ their column list.
 """
 
 import json
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -121,7 +120,7 @@ class Entry:
             header=content["header"],
             rows=rows,
             row_count=content["row_count"],
-            accounting=[
+            accounting=tuple(
                 SlotCount(
                     process_id=process_id,
                     device=device,
@@ -133,7 +132,7 @@ class Entry:
                     rows=row_count,
                 )
                 for process_id, device, interval_ms, minute, outcome, cause, slots, row_count in content["accounting"]
-            ],
+            ),
             first_us=content["first_us"],
             last_us=content["last_us"],
             is_idle=content["is_idle"],
@@ -144,7 +143,7 @@ class Entry:
         return Entry(
             kind=EntryKind.ACCOUNTING,
             header={**self.header, "shed": cause, "lost_rows": self.row_count},
-            accounting=[
+            accounting=tuple(
                 SlotCount(
                     process_id=s.process_id,
                     device=s.device,
@@ -156,11 +155,6 @@ class Entry:
                     rows=0,
                 )
                 for s in self.accounting
-            ],
+            ),
             is_idle=self.is_idle,
         )
-
-
-def checksum(header: bytes, rows: bytes) -> int:
-    """CRC-32 over header and rows."""
-    return zlib.crc32(rows, zlib.crc32(header))

@@ -1,0 +1,73 @@
+"""Entries: what one release writes the next must understand, and what is given up stays counted."""
+
+import json
+
+import pytest
+
+from recorder.entry import FORMAT_VERSION, Entry, EntryKind, Outcome, SlotCount
+from tests.recorder.entries import count, event, points, run_started
+
+
+@pytest.mark.parametrize("entry", [points(3), points(3, is_idle=True), event("x", reason="é\u2028"), run_started()])
+def test_an_entry_comes_back_as_it_was(entry: Entry) -> None:
+    """Kind, header, rows, counts, times."""
+    assert Entry.decode(entry.encode_header(), entry.rows) == entry
+
+
+def test_a_header_explains_itself() -> None:
+    """It is JSON and names its version, its columns and its counts."""
+    content = json.loads(points(3).encode_header())
+    assert content["version"] == FORMAT_VERSION
+    assert content["columns"] == ["timestamp", "process_id", "value", "set_value", "parameter_id", "quality"]
+    assert content["row_count"] == 2
+    assert content["header"]["first_slot"] == content["header"]["last_slot"] == 3
+
+
+def test_an_entry_of_format_1_is_understood_as_it_was_first_written() -> None:
+    """The bytes of the first release, written down: a later change of the code must still read them."""
+    header = (
+        b'{"version":1,"kind":"points","columns":["timestamp","process_id","value","set_value","parameter_id",'
+        b'"quality"],"row_count":2,"first_us":5,"last_us":6,"is_idle":true,'
+        b'"accounting":[[9,"plc",100,60,"late","",1,2]],"header":{"first_slot":1}}'
+    )
+    assert Entry.decode(header, b"rows") == Entry(
+        kind=EntryKind.POINTS,
+        header={"first_slot": 1},
+        rows=b"rows",
+        row_count=2,
+        accounting=(
+            SlotCount(process_id=9, device="plc", interval_ms=100, minute=60, outcome=Outcome.LATE, slots=1, rows=2),
+        ),
+        first_us=5,
+        last_us=6,
+        is_idle=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"version": FORMAT_VERSION + 1}, "newer than this release reads"),
+        ({"columns": ["timestamp", "value"]}, "entry with columns"),
+        ({"kind": "poem"}, "poem"),
+    ],
+)
+def test_an_entry_of_another_format_is_refused_with_its_reason(change: dict[str, object], says: str) -> None:
+    """Rather than being taken for something else."""
+    content = json.loads(points().encode_header()) | change
+    with pytest.raises(ValueError, match=says):
+        Entry.decode(json.dumps(content).encode(), points().rows)
+
+
+def test_a_tombstone_keeps_the_slots_and_says_why_their_rows_are_gone() -> None:
+    """Slots that had no rows keep their own outcome."""
+    skipped = count(0, rows=0, outcome=Outcome.SKIPPED)
+    entry = points(1)
+    both = Entry(kind=entry.kind, rows=entry.rows, row_count=2, accounting=(skipped, count(1)), header={"a": 1})
+    tombstone = both.tombstone("spool_full")
+    assert (tombstone.kind, tombstone.rows, tombstone.row_count) == (EntryKind.ACCOUNTING, b"", 0)
+    assert tombstone.header == {"a": 1, "shed": "spool_full", "lost_rows": 2}
+    assert [(c.outcome, c.cause, c.slots, c.rows) for c in tombstone.accounting] == [
+        (Outcome.SKIPPED, "", 1, 0),
+        (Outcome.SHED, "spool_full", 1, 0),
+    ]
