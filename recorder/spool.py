@@ -5,25 +5,33 @@ reading have a thread each, so a large backlog being read never delays an append
 """
 
 import asyncio
+import json
 import sqlite3
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
-from recorder.entry import Entry, EntryKind, Outcome, SlotCount
+from recorder.entry import Entry, EntryKind, SlotCount
 from recorder.errors import SpoolError
 from recorder.spool_store import EncodedEntry, SpoolDepth, SpooledEntry, SpoolStore
+
+MOST_KEPT: Final = 10_000
+"""Events and steps that are kept in memory while the disk refuses; beyond it the oldest go, and are counted."""
+
+
+_ALWAYS_KEPT: Final = frozenset({"run_started", "run_ended"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Pending:
     entries: Sequence[Entry]
-    state: dict[str, Any] | None
+    encoded: Sequence[EncodedEntry]
+    state: str | None
     future: "asyncio.Future[int]"
 
 
@@ -33,7 +41,7 @@ class Spool:
     Args:
         path: the file; its folder is made.
         max_bytes: largest size of what waits; beyond it entries are shed, idle and oldest first.
-        on_failure: told in one line when an append failed; called in the event loop.
+        on_failure: told in one line when appends begin to fail, or fail for another reason; called in the event loop.
     """
 
     def __init__(self, path: Path, *, max_bytes: int, on_failure: Callable[[str], None] | None = None) -> None:
@@ -45,6 +53,8 @@ class Spool:
         self._is_writing = False
         self._acknowledged = 0
         self._unspooled: list[Entry] = []
+        self._unspooled_state: str | None = None
+        self._reported: str | None = None
         self._arrived = asyncio.Event()
 
     async def __aenter__(self) -> Self:
@@ -61,18 +71,29 @@ class Spool:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await asyncio.shield(self._loop.run_in_executor(self._write_thread, self._close))
+        await asyncio.shield(self._end())
+
+    async def _end(self) -> None:
+        # a reading that nobody waits for any more may still be under way
+        await self._loop.run_in_executor(self._read_thread, self._store.close_reader)
+        line = await self._loop.run_in_executor(self._write_thread, self._close)
         self._write_thread.shutdown(wait=False)
         self._read_thread.shutdown(wait=False)
+        if line is not None:
+            self._report(line)
 
-    def _close(self) -> None:
+    def _close(self) -> str | None:
+        """Write what is still kept in memory and forget what is acknowledged; says what failed."""
+        kept = self._unspooled
         try:
-            self._store.append([], state=None, acknowledge=self._acknowledged)
-        except sqlite3.Error as error:
-            # the database knows the watermark; these entries are only forgotten later
-            self._loop.call_soon_threadsafe(self._report, f"{self._path}: {error}")
+            encoded = [EncodedEntry.of(entry) for entry in kept]
+            self._store.append(encoded, state=self._unspooled_state, acknowledge=self._acknowledged)
+        except (sqlite3.Error, OSError) as error:
+            # what is acknowledged is only forgotten later: the database knows the watermark
+            return f"{self._path}: {error}; {len(kept)} entries that were kept in memory are lost"
         finally:
             self._store.close()
+        return None
 
     @property
     def stream_id(self) -> uuid.UUID:
@@ -117,14 +138,20 @@ class Spool:
             points are then counted as shed for the cause ``spool_write``, and other entries are kept in memory and
             written with the next append.
         """
-        future: asyncio.Future[int] = self._loop.create_future()
+        # encoded here, so that what cannot be is the caller's error and not the append thread's
+        pending = _Pending(
+            entries=entries,
+            encoded=[EncodedEntry.of(entry) for entry in entries],
+            state=None if state is None else json.dumps(state),
+            future=self._loop.create_future(),
+        )
         with self._lock:
-            self._pending.append(_Pending(entries=entries, state=state, future=future))
+            self._pending.append(pending)
             start = not self._is_writing
             self._is_writing = True
         if start:
             self._write_thread.submit(self._drain)
-        return future
+        return pending.future
 
     def _drain(self) -> None:
         """Write until nothing waits; runs in the append thread."""
@@ -134,26 +161,30 @@ class Spool:
                 if not batch:
                     self._is_writing = False
                     return
-            unspooled, self._unspooled = self._unspooled, []
-            entries = [*unspooled, *(entry for pending in batch for entry in pending.entries)]
+            kept, self._unspooled = self._unspooled, []
+            entries = [*kept, *(entry for pending in batch for entry in pending.entries)]
             states = [pending.state for pending in batch if pending.state is not None]
+            state = states[-1] if states else self._unspooled_state
+            failure: SpoolError | None = None
+            sequences: list[int] = []
             try:
-                encoded = [EncodedEntry.of(entry) for entry in entries]
-                sequences = self._store.append(
-                    encoded, state=states[-1] if states else None, acknowledge=self._acknowledged
-                )[len(unspooled) :]
-            except (sqlite3.Error, OSError) as error:
-                sequences = []
+                encoded = [EncodedEntry.of(entry) for entry in kept]
+                encoded += [entry for pending in batch for entry in pending.encoded]
+                sequences = self._store.append(encoded, state=state, acknowledge=self._acknowledged)
+                self._unspooled_state = None
+            except (sqlite3.Error, OSError, MemoryError) as error:
                 self._unspooled = _without_rows(entries)
-                failure: SpoolError | None = SpoolError(
+                self._unspooled_state = state
+                failure = SpoolError(
                     f"{self._path}: {error}; free space or check the disk, rows are being lost and counted"
                 )
-            else:
-                failure = None
-            self._loop.call_soon_threadsafe(self._complete, batch, sequences, failure)
+            self._loop.call_soon_threadsafe(self._complete, batch, len(kept), sequences, failure)
 
-    def _complete(self, batch: list[_Pending], sequences: list[int], failure: SpoolError | None) -> None:
-        position = 0
+    def _complete(self, batch: list[_Pending], kept: int, sequences: list[int], failure: SpoolError | None) -> None:
+        if sequences:
+            self.last_sequence = sequences[-1]
+            self._arrived.set()
+        position = kept
         for pending in batch:
             position += len(pending.entries)
             if pending.future.cancelled():
@@ -162,11 +193,11 @@ class Spool:
                 pending.future.set_result(sequences[position - 1] if position else self.last_sequence)
             else:
                 pending.future.set_exception(failure)
-        if failure is not None:
+        if failure is None:
+            self._reported = None
+        elif self._reported != str(failure):
+            self._reported = str(failure)
             self._report(str(failure))
-        elif sequences:
-            self.last_sequence = sequences[-1]
-            self._arrived.set()
 
     def _report(self, line: str) -> None:
         if self._on_failure is not None:
@@ -208,16 +239,25 @@ def _without_rows(entries: Iterable[Entry]) -> list[Entry]:
         for count in tombstone.accounting:
             key = (count.process_id, count.device, count.interval_ms, count.minute, count.outcome, count.cause)
             before = lost.get(key)
-            lost[key] = SlotCount(
-                process_id=count.process_id,
-                device=count.device,
-                interval_ms=count.interval_ms,
-                minute=count.minute,
-                outcome=Outcome(count.outcome),
-                cause=count.cause,
-                slots=count.slots + (before.slots if before else 0),
-                rows=count.rows + (before.rows if before else 0),
-            )
+            if before is not None:
+                count = replace(count, slots=count.slots + before.slots, rows=count.rows + before.rows)  # noqa: PLW2901
+            lost[key] = count
+    kept = _bounded(kept)
     if lost:
-        kept.append(Entry(kind=EntryKind.ACCOUNTING, header={"shed": "spool_write"}, accounting=list(lost.values())))
+        kept.append(Entry(kind=EntryKind.ACCOUNTING, header={"shed": "spool_write"}, accounting=tuple(lost.values())))
     return kept
+
+
+def _bounded(kept: list[Entry]) -> list[Entry]:
+    """Drop the oldest events and steps beyond the limit, and count them in one event; runs are always kept."""
+    droppable = [entry for entry in kept if entry.header.get("event") not in _ALWAYS_KEPT]
+    excess = len(droppable) - MOST_KEPT
+    if excess <= 0:
+        return kept
+    dropped = {id(entry) for entry in droppable[: excess + 1]}
+    count = sum(
+        entry.header["detail"]["events"] if entry.header.get("event") == "events_dropped" else 1
+        for entry in droppable[: excess + 1]
+    )
+    account = Entry(kind=EntryKind.EVENT, header={"event": "events_dropped", "detail": {"events": count}})
+    return [account, *(entry for entry in kept if id(entry) not in dropped)]

@@ -7,22 +7,31 @@ import json
 import os
 import sqlite3
 import uuid
-from collections.abc import Sequence
+import zlib
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Self
 
-from recorder.entry import Entry, EntryKind, checksum
+from recorder.entry import Entry, EntryKind
 from recorder.errors import SpoolError
 
-_SCHEMA: Final = """
+FILE_FORMAT: Final = 1
+"""Kept as SQLite's user_version, so that an older release does not take a newer file for a damaged one."""
+_SCHEMA: Final = f"""
 CREATE TABLE IF NOT EXISTS spool (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+-- the large columns come last: SQLite would read through them to reach a column behind them
 CREATE TABLE IF NOT EXISTS entries (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT,
-    header BLOB NOT NULL, rows BLOB NOT NULL, row_count INTEGER NOT NULL, is_idle INTEGER NOT NULL,
-    bytes INTEGER NOT NULL, checksum INTEGER NOT NULL
+    row_count INTEGER NOT NULL, is_idle INTEGER NOT NULL, bytes INTEGER NOT NULL,
+    header_checksum INTEGER NOT NULL, rows_checksum INTEGER NOT NULL,
+    header BLOB NOT NULL, rows BLOB NOT NULL
 ) STRICT;
+-- sizes and the order of shedding, without reading entries
+CREATE INDEX IF NOT EXISTS entries_by_idle ON entries (is_idle, sequence, row_count, bytes);
+PRAGMA user_version = {FILE_FORMAT};
 """
 _OVERHEAD_BYTES: Final = 64
 """What SQLite needs around an entry, roughly."""
@@ -31,6 +40,10 @@ _CHECKED_BYTES: Final = 64 * 1024 * 1024
 checksum of its own."""
 _SHED_SHARE: Final = 0.05
 """Shed this share of the limit at once, so that a full spool does not shed at every append."""
+
+
+class _DamagedError(Exception):
+    """The file is SQLite's, but not a spool that can be trusted."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,7 +89,6 @@ class SpoolStore:
         stream_id: identity of this file's stream of entries.
         acknowledged: every entry up to this sequence is in the database.
         last_sequence: the newest entry.
-        state: what the recorder asked to keep with its last entries.
         shed_entries: entries shed since the file was opened.
     """
 
@@ -92,22 +104,24 @@ class SpoolStore:
         self.shed_entries = 0
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._open()
-        except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError) and "malformed" not in str(error):
-                raise SpoolError(f"{path}: cannot be opened: {error}; check disk and rights") from error
-            self.set_aside = self._put_aside()
-            self._open()
+            try:
+                self._open()
+            except (_DamagedError, sqlite3.DatabaseError) as error:
+                if isinstance(error, sqlite3.OperationalError):
+                    raise
+                self.set_aside = self._put_aside()
+                self._open()
+        except (sqlite3.Error, _DamagedError) as error:
+            raise SpoolError(f"{path}: cannot be opened: {error}; check disk and rights") from error
         except OSError as error:
             raise SpoolError(f"{path.parent}: cannot be used: {error}; check [recorder] data_directory") from error
 
     def _open(self) -> None:
         self._writer = self._connect()
-        self._reader = self._connect()
         try:
             self._load()
+            self._reader = self._connect()
         except BaseException:
-            self._reader.close()
             self._writer.close()
             raise
 
@@ -115,20 +129,31 @@ class SpoolStore:
         if self.path.stat().st_size <= _CHECKED_BYTES:
             verdict = self._writer.execute("PRAGMA quick_check(1)").fetchone()[0]
             if verdict != "ok":
-                raise sqlite3.DatabaseError(f"malformed: {verdict}")
-        self._writer.executescript(_SCHEMA)
-        kept = dict(self._writer.execute("SELECT key, value FROM spool"))
-        if "stream_id" not in kept:
-            kept = {"stream_id": str(uuid.uuid4()), "acknowledged": "0", "state": "{}"}
-            with self._writer:
-                self._writer.executemany("INSERT INTO spool (key, value) VALUES (?, ?)", kept.items())
-        self.stream_id = uuid.UUID(kept["stream_id"])
-        self.acknowledged = int(kept["acknowledged"])
-        self.state: dict[str, Any] = json.loads(kept["state"])
+                raise _DamagedError(verdict)
+        file_format = self._writer.execute("PRAGMA user_version").fetchone()[0]
+        if file_format > FILE_FORMAT:
+            raise SpoolError(
+                f"{self.path}: made by a newer release (file format {file_format}, this one reads {FILE_FORMAT}); "
+                "start that release, or move the file away"
+            )
+        try:
+            self._writer.executescript(_SCHEMA)
+            kept = dict(self._writer.execute("SELECT key, value FROM spool"))
+            if not kept:
+                kept = {"stream_id": str(uuid.uuid4()), "acknowledged": "0", "state": "{}"}
+                with self._writer:
+                    self._writer.executemany("INSERT INTO spool (key, value) VALUES (?, ?)", kept.items())
+            self.stream_id = uuid.UUID(kept["stream_id"])
+            self.acknowledged = int(kept["acknowledged"])
+            self._state = kept["state"]
+            if not isinstance(self.state, dict):
+                raise _DamagedError("its state is none")
+        except (ValueError, KeyError) as error:
+            raise _DamagedError(f"it does not say what it is: {error!r}") from error
         newest, entries, size = self._writer.execute(
             "SELECT max(sequence), count(*), coalesce(sum(bytes), 0) FROM entries"
         ).fetchone()
-        self.last_sequence: int = newest or self._sequence_before() or self.acknowledged
+        self.last_sequence: int = max(newest or 0, self._sequence_before(), self.acknowledged)
         self._entries: int = entries
         self._bytes: int = size
 
@@ -138,8 +163,12 @@ class SpoolStore:
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, check_same_thread=False, timeout=10)
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     def _put_aside(self) -> Path:
@@ -152,16 +181,22 @@ class SpoolStore:
         return target
 
     @property
+    def state(self) -> dict[str, Any]:
+        """What the recorder asked to keep with its last entries."""
+        state: dict[str, Any] = json.loads(self._state)
+        return state
+
+    @property
     def depth(self) -> SpoolDepth:
         """What waits."""
         return SpoolDepth(entries=self._entries, bytes=self._bytes)
 
-    def append(self, entries: Sequence[EncodedEntry], *, state: dict[str, Any] | None, acknowledge: int) -> list[int]:
+    def append(self, entries: Sequence[EncodedEntry], *, state: str | None, acknowledge: int) -> list[int]:
         """Make entries durable in one transaction, and forget what is acknowledged in the same one.
 
         Args:
             entries: in order.
-            state: replaces the kept state, together with the entries or not at all.
+            state: JSON that replaces the kept state, together with the entries or not at all.
             acknowledge: forget entries up to this sequence.
 
         Returns:
@@ -174,29 +209,32 @@ class SpoolStore:
         with self._writer:
             self._writer.execute("BEGIN IMMEDIATE")
             removed_entries, removed_bytes = self._forget(acknowledge)
-            shed = self._shed(self._bytes - removed_bytes + added - self.max_bytes)
+            shed_entries, shed_bytes = self._shed(self._bytes - removed_bytes + added - self.max_bytes)
             sequences = [self._insert(entry) for entry in entries]
             if state is not None:
-                self._writer.execute("UPDATE spool SET value = ? WHERE key = 'state'", (json.dumps(state),))
+                self._writer.execute("UPDATE spool SET value = ? WHERE key = 'state'", (state,))
         self._entries += len(entries) - removed_entries
-        self._bytes += added - removed_bytes - shed
+        self._bytes += added - removed_bytes - shed_bytes
+        self.shed_entries += shed_entries
         self.acknowledged = max(self.acknowledged, acknowledge)
         if state is not None:
-            self.state = state
+            self._state = state
         if sequences:
             self.last_sequence = sequences[-1]
         return sequences
 
     def _insert(self, entry: EncodedEntry) -> int:
         cursor = self._writer.execute(
-            "INSERT INTO entries (header, rows, row_count, is_idle, bytes, checksum) VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO entries (row_count, is_idle, bytes, header_checksum, rows_checksum, header, rows) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
-                entry.header,
-                entry.rows,
                 entry.row_count,
                 entry.is_idle,
                 entry.size_bytes,
-                checksum(entry.header, entry.rows),
+                zlib.crc32(entry.header),
+                zlib.crc32(entry.rows),
+                entry.header,
+                entry.rows,
             ),
         )
         assert cursor.lastrowid is not None
@@ -206,37 +244,52 @@ class SpoolStore:
         if sequence <= self.acknowledged:
             return 0, 0
         entries, size = self._writer.execute(
-            "SELECT count(*), coalesce(sum(bytes), 0) FROM entries WHERE sequence <= ?", (sequence,)
+            "SELECT count(*), coalesce(sum(bytes), 0) FROM entries NOT INDEXED WHERE sequence <= ?", (sequence,)
         ).fetchone()
         self._writer.execute("DELETE FROM entries WHERE sequence <= ?", (sequence,))
         self._writer.execute("UPDATE spool SET value = ? WHERE key = 'acknowledged'", (str(sequence),))
         return entries, size
 
-    def _shed(self, excess_bytes: int) -> int:
-        """Turn entries into tombstones, idle ones first and the oldest first, until enough is free."""
+    def _shed(self, excess_bytes: int) -> tuple[int, int]:
+        """Turn entries into tombstones, idle ones first and the oldest first, until enough is free.
+
+        Returns:
+            How many, and the bytes that this frees.
+        """
         if excess_bytes <= 0:
-            return 0
+            return 0, 0
         goal = excess_bytes + round(self.max_bytes * _SHED_SHARE)
         freed = 0
-        candidates = self._writer.execute(
-            "SELECT sequence, header, bytes FROM entries WHERE row_count > 0 ORDER BY is_idle DESC, sequence"
-        )
         victims = []
-        for sequence, header, size in candidates:
-            if freed >= goal:
-                break
-            tombstone = EncodedEntry.of(Entry.decode(header, b"").tombstone("spool_full"))
-            if tombstone.size_bytes >= size:
-                continue
-            victims.append((sequence, tombstone))
-            freed += size - tombstone.size_bytes
+        with closing(self._sheddable()) as candidates:
+            for spooled, size in candidates:
+                if freed >= goal:
+                    break
+                is_lost = spooled.entry.kind is EntryKind.EVENT
+                tombstone = EncodedEntry.of(spooled.entry if is_lost else spooled.entry.tombstone("spool_full"))
+                if tombstone.size_bytes < size:
+                    victims.append((spooled.sequence, tombstone))
+                    freed += size - tombstone.size_bytes
         for sequence, tombstone in victims:
             self._writer.execute(
-                "UPDATE entries SET header = ?, rows = x'', row_count = 0, bytes = ?, checksum = ? WHERE sequence = ?",
-                (tombstone.header, tombstone.size_bytes, checksum(tombstone.header, b""), sequence),
+                "UPDATE entries SET row_count = 0, bytes = ?, header_checksum = ?, rows_checksum = 0, header = ?, "
+                "rows = x'' WHERE sequence = ?",
+                (tombstone.size_bytes, zlib.crc32(tombstone.header), tombstone.header, sequence),
             )
-        self.shed_entries += len(victims)
-        return freed
+        return len(victims), freed
+
+    def _sheddable(self) -> Generator[tuple[SpooledEntry, int], None, None]:
+        """Entries with rows and their sizes, in the order in which they are given up."""
+        for is_idle in (1, 0):
+            cursor = self._writer.execute(
+                "SELECT sequence, bytes, row_count, header_checksum, header FROM entries "
+                "WHERE is_idle = ? AND row_count > 0 ORDER BY sequence",
+                (is_idle,),
+            )
+            with closing(cursor):
+                for sequence, size, row_count, header_checksum, header in cursor:
+                    entry = _decoded(sequence, header, b"", row_count=row_count, header_checksum=header_checksum)
+                    yield SpooledEntry(sequence=sequence, entry=entry), size
 
     def peek(self, *, after: int, max_rows: int, max_entries: int = 5000) -> list[SpooledEntry]:
         """Read entries in order without removing them; may run in another thread than `append`.
@@ -249,17 +302,25 @@ class SpoolStore:
         found: list[SpooledEntry] = []
         rows_found = 0
         cursor = self._reader.execute(
-            "SELECT sequence, header, rows, row_count, checksum FROM entries WHERE sequence > ? "
-            "ORDER BY sequence LIMIT ?",
+            "SELECT sequence, row_count, header_checksum, rows_checksum, header, rows FROM entries "
+            "WHERE sequence > ? ORDER BY sequence LIMIT ?",
             (after, max_entries),
         )
-        for sequence, header, rows, row_count, expected in cursor:
-            if found and rows_found + row_count > max_rows:
-                break
-            rows_found += row_count
-            found.append(SpooledEntry(sequence=sequence, entry=_checked(sequence, header, rows, expected)))
-        cursor.close()
+        # an open cursor would hold on to the file as it was then
+        with closing(cursor):
+            for sequence, row_count, header_checksum, rows_checksum, header, rows in cursor:
+                if found and rows_found + row_count > max_rows:
+                    break
+                rows_found += row_count
+                entry = _decoded(sequence, header, rows, row_count=row_count, header_checksum=header_checksum)
+                if entry.rows and zlib.crc32(rows) != rows_checksum:
+                    entry = entry.tombstone("damaged")
+                found.append(SpooledEntry(sequence=sequence, entry=entry))
         return found
+
+    def close_reader(self) -> None:
+        """End `peek`; call it where `peek` runs."""
+        self._reader.close()
 
     def close(self) -> None:
         """Close the file; entries stay."""
@@ -267,11 +328,13 @@ class SpoolStore:
         self._writer.close()
 
 
-def _checked(sequence: int, header: bytes, rows: bytes, expected: int) -> Entry:
-    """Decode an entry; one that is damaged becomes the account of its own loss."""
-    damaged = checksum(header, rows) != expected
-    try:
-        entry = Entry.decode(header, rows)
-    except (ValueError, KeyError, TypeError) as error:
-        return Entry(kind=EntryKind.EVENT, header={"event": "entry_lost", "sequence": sequence, "reason": str(error)})
-    return entry.tombstone("damaged") if damaged else entry
+def _decoded(sequence: int, header: bytes, rows: bytes, *, row_count: int, header_checksum: int) -> Entry:
+    """Decode an entry; one that cannot be understood becomes the account of its own loss."""
+    reason = "its header is damaged"
+    if zlib.crc32(header) == header_checksum:
+        try:
+            return Entry.decode(header, rows)
+        except (ValueError, KeyError, TypeError) as error:
+            reason = str(error)
+    detail = {"sequence": sequence, "reason": reason, "rows": row_count}
+    return Entry(kind=EntryKind.EVENT, header={"event": "entry_lost", "lost_rows": row_count, "detail": detail})
