@@ -60,8 +60,11 @@ def translate(error: BaseException, *, operation: str, dsn: str) -> DatabaseErro
         return DatabaseError(f"{operation}: {where} refused the login: {said}; check user and password of the DSN")
     if isinstance(error, asyncpg.InsufficientPrivilegeError):
         return DatabaseError(f"{operation}: {where}: {said}; grant the right or use another role")
-    if isinstance(error, _UNREACHABLE) or (isinstance(error, asyncpg.InterfaceError) and "clos" in str(error)):
-        reason = said or type(error).__name__
+    # a lost connection that the pool took back is an InterfaceError, like any wrong use of a live one
+    is_released = isinstance(error, asyncpg.InterfaceError) and "released back to the pool" in said
+    is_closed = isinstance(error, asyncpg.InterfaceError) and "clos" in said
+    if isinstance(error, _UNREACHABLE) or is_released or is_closed:
+        reason = "the connection was lost" if is_released else said or type(error).__name__
         return DatabaseUnreachableError(
             f"{operation}: {where} is not reachable ({reason}); check that it runs and that [database] dsn is right"
         )
@@ -212,8 +215,9 @@ class Session:
         Raises:
             DatabaseError: from BEGIN or COMMIT; after a lost COMMIT reply the outcome is unknown.
         """
-        transaction = self._connection.transaction()
         try:
+            # refused at once, not at start(), where the pool has taken a lost connection back
+            transaction = self._connection.transaction()
             await transaction.start()
         except FOREIGN_ERRORS as error:
             raise translate(error, operation="begin", dsn=self._dsn) from error
