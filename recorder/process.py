@@ -45,6 +45,7 @@ class ProcessTracker:
         self._stopped_while_running = False
         self._is_tool_running = False
         self._tool_counter: int | None = None
+        self._latest_us = 0
         self.current: Process | None = None
         if state:
             self._restore(state)
@@ -53,6 +54,9 @@ class ProcessTracker:
         self._mint.last = max(self._mint.last, state["last_process_id"])
         self._stopped_counter = state["stopped_counter"]
         self._stopped_while_running = state["stopped_while_running"]
+        self._is_tool_running = state["is_tool_running"]
+        self._tool_counter = state["tool_counter"]
+        self._latest_us = state["latest_us"]
         if state["current"] is None:
             return
         kept = dict(state["current"])
@@ -69,6 +73,9 @@ class ProcessTracker:
             "last_process_id": self._mint.last,
             "stopped_counter": self._stopped_counter,
             "stopped_while_running": self._stopped_while_running,
+            "is_tool_running": self._is_tool_running,
+            "tool_counter": self._tool_counter,
+            "latest_us": self._latest_us,
             "current": None if self.current is None else asdict(self.current),
             "steps": {kind: asdict(step) for kind, step in self._steps.items()},
         }
@@ -91,9 +98,13 @@ class ProcessTracker:
         """
         entries: list[Entry] = []
         current = self.current
-        is_idle = current is not None and current.kind is ProcessKind.IDLE
-        if current is not None and is_idle and current.started_us // _DAY_US != now_us // _DAY_US:
-            entries += self._end(ProcessStatus.COMPLETED, now_us)
+        if current is not None and current.kind is ProcessKind.IDLE:
+            # only forward: around midnight the scans of two devices come in either order
+            if current.started_us // _DAY_US < now_us // _DAY_US:
+                entries += self._end(ProcessStatus.COMPLETED, now_us)
+        elif current is not None and current.kind is ProcessKind.RECIPE and not self._has_run_state:
+            # the configuration no longer names a run state, so nobody would ever end it
+            entries += self._end(ProcessStatus.UNKNOWN_END, now_us)
         if self.current is None:
             entries += self._begin(ProcessKind.IDLE, now_us)
         assert self.current is not None
@@ -117,37 +128,48 @@ class ProcessTracker:
     def _follow_tool(self, roles: RoleValues, now_us: int) -> list[Entry]:
         running = roles.run_state in self._running_values
         self._is_tool_running = running
-        self._tool_counter = roles.run_counter
-        current = self.current
-        entries: list[Entry] = []
-        if current is not None and current.kind is ProcessKind.RECIPE:
-            same = roles.run_counter == current.counter
-            if running and same:
-                # without a counter a restart in mid-run cannot know that it is the same run
-                if not current.confirmed and current.counter is None:
-                    entries += self._end(ProcessStatus.UNKNOWN_END, now_us)
-                else:
-                    self.current = replace(current, confirmed=True)
-                    return []
-            elif running:
-                entries += self._end(ProcessStatus.UNKNOWN_END, now_us)
-            else:
-                aborted = roles.run_state in self._aborted_values
-                status = ProcessStatus.ABORTED if aborted else ProcessStatus.COMPLETED
-                if not current.confirmed and (current.counter is None or not same):
-                    status = ProcessStatus.UNKNOWN_END
-                entries += self._end(status, now_us)
-        elif current is not None and current.kind is ProcessKind.MANUAL:
-            return []  # the operator's run is the operator's to end
+        if roles.run_counter is not None:
+            self._tool_counter = roles.run_counter
         if not running:
             self._stopped_while_running = False
+        current = self.current
+        if current is not None and current.kind is ProcessKind.MANUAL:
+            return []  # the operator's run is the operator's to end
+        entries: list[Entry] = []
+        if current is not None and current.kind is ProcessKind.RECIPE:
+            if running and self._goes_on(current, roles.run_counter):
+                return []
+            entries += self._end(ProcessStatus.UNKNOWN_END if running else self._tools_end(current, roles), now_us)
+        if not running or self._is_stopped(roles.run_counter):
             return entries
-        if self._stopped_while_running and roles.run_counter == self._stopped_counter:
-            return entries  # the operator ended the recording of this run
         self._stopped_while_running = False
         if self.current is not None:
             entries += self._end(ProcessStatus.COMPLETED, now_us)
         return entries + self._begin(ProcessKind.RECIPE, now_us, recipe=roles.recipe or "", counter=roles.run_counter)
+
+    def _goes_on(self, current: Process, counter: int | None) -> bool:
+        """Whether the run that the tool runs is the one that is recorded; a counter that was not read denies nothing.
+
+        After a restart in mid-run without a counter nobody can know, and it does not.
+        """
+        if current.counter is None:
+            if current.confirmed:
+                self.current = replace(current, counter=counter)
+            return current.confirmed
+        if counter == current.counter:
+            self.current = replace(current, confirmed=True)
+        return counter in {current.counter, None}
+
+    def _tools_end(self, current: Process, roles: RoleValues) -> ProcessStatus:
+        if not current.confirmed and (current.counter is None or roles.run_counter != current.counter):
+            return ProcessStatus.UNKNOWN_END
+        return ProcessStatus.ABORTED if roles.run_state in self._aborted_values else ProcessStatus.COMPLETED
+
+    def _is_stopped(self, counter: int | None) -> bool:
+        """Whether the operator ended the recording of the run that the tool still runs."""
+        if self._stopped_while_running and self._stopped_counter is None:
+            self._stopped_counter = counter
+        return self._stopped_while_running and counter in {self._stopped_counter, None}
 
     def start_manual(self, now_us: int, *, recipe: str = "", labels: RunLabels | None = None) -> list[Entry]:
         """An operator starts a run.
@@ -196,6 +218,7 @@ class ProcessTracker:
             labels=labels,
         )
         self.current = process
+        self._latest_us = now_us
         header = {
             "event": "run_started",
             "process_id": process.process_id,
@@ -215,7 +238,7 @@ class ProcessTracker:
             "event": "run_ended",
             "process_id": self.current.process_id,
             "status": status,
-            "ended_us": max(now_us, self.current.started_us),
+            "ended_us": self._forward(now_us),
         }
         self.current = None
         return [*entries, Entry(kind=EntryKind.PROCESS, header=header)]
@@ -228,6 +251,7 @@ class ProcessTracker:
         if number is None or (under_way is not None and under_way.number == number):
             return []
         entries = [] if under_way is None else [self._end_step(kind, now_us)]
+        now_us = self._forward(now_us)
         self._steps[kind] = Step(number=number, started_us=now_us)
         header = {
             "event": "step_started",
@@ -246,6 +270,18 @@ class ProcessTracker:
             "process_id": self.current.process_id,
             "kind": kind,
             "started_us": step.started_us,
-            "ended_us": max(now_us, step.started_us),
+            "ended_us": self._forward(now_us),
         }
         return Entry(kind=EntryKind.PROCESS, header=header)
+
+    def _forward(self, now_us: int) -> int:
+        """The time, but never before what the process in force has been told already."""
+        self._latest_us = max(self._latest_us, now_us)
+        return self._latest_us
+
+    def shift(self, moved_us: int) -> None:
+        """Move the process that has just begun, because the clock was set by so many microseconds at its start."""
+        assert self.current is not None
+        self.current = replace(self.current, started_us=self.current.started_us + moved_us)
+        self._steps = {kind: replace(step, started_us=step.started_us + moved_us) for kind, step in self._steps.items()}
+        self._latest_us += moved_us

@@ -26,11 +26,13 @@ class ProcessIdMint:
         Args:
             now_us: UTC microseconds since 1970.
         """
-        time_part = max(now_us // 1000 - EPOCH_MS, self.last >> (_RECORDER_BITS + _SEQUENCE_BITS))
-        sequence = 0
-        if self.last >> (_RECORDER_BITS + _SEQUENCE_BITS) == time_part:
-            sequence = (self.last & ((1 << _SEQUENCE_BITS) - 1)) + 1
-            if sequence >> _SEQUENCE_BITS:
-                time_part, sequence = time_part + 1, 0
-        self.last = (time_part << _RECORDER_BITS | self._recorder) << _SEQUENCE_BITS | sequence
+        id_bits = _RECORDER_BITS + _SEQUENCE_BITS
+        time_part = max(now_us // 1000 - EPOCH_MS, self.last >> id_bits)
+        made = (time_part << _RECORDER_BITS | self._recorder) << _SEQUENCE_BITS
+        if made <= self.last:
+            made = self.last + 1
+        if made >> _SEQUENCE_BITS != (time_part << _RECORDER_BITS | self._recorder):
+            # the sequence is used up, or the last id was another recorder's
+            made = ((time_part + 1) << _RECORDER_BITS | self._recorder) << _SEQUENCE_BITS
+        self.last = made
         return self.last
