@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
@@ -23,7 +23,7 @@ from recorder.errors import DaemonAwayError, DatabaseError
 from simulator import parameter_map
 from tests.system.records import Records
 from tests.system.spool_file import SpoolContent, read_spool
-from tests.system.waiting import until
+from tests.system.waiting import DEADLINE_S, until
 
 ROLES: Final = {
     name: f"Process/{parameter}"
@@ -212,14 +212,16 @@ class Plant(AbstractContextManager["Plant"]):
             return None
         return picture
 
-    def until_status(self, what: str, condition: Any) -> dict[str, Any]:
+    def until_status(
+        self, what: str, condition: Callable[[dict[str, Any]], Any], *, deadline_s: float = DEADLINE_S
+    ) -> dict[str, Any]:
         """Wait until the recorder's status fulfils a condition, and return that status."""
 
         def holds() -> dict[str, Any] | None:
             picture = self.status()
             return picture if picture is not None and condition(picture) else None
 
-        return until(what, holds)
+        return until(what, holds, deadline_s=deadline_s)
 
     def until_recording(self, *, database: bool = True) -> dict[str, Any]:
         """Wait until slots are scanned, and (unless told otherwise) written."""
