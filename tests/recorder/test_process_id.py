@@ -40,7 +40,7 @@ def test_a_clock_before_2025_still_makes_ids() -> None:
     st.booleans(),
 )
 def test_ids_are_unique_and_increase_whatever_the_clock_does(steps: list[tuple[int, int]], restarts: bool) -> None:
-    """Also over restarts with the last id kept, and where the recorder's number was changed; they fit 63 bits until 2094."""
+    """Also over restarts with the last id kept, and with another recorder number; they fit 63 bits until 2094."""
     last = 0
     mint = ProcessIdMint(recorder=0)
     for now_us, recorder in steps:
