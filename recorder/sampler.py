@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -108,9 +108,16 @@ class Recording:
         wanted = {roles.run_state, roles.run_counter, roles.recipe, roles.step, roles.cycle} - {None}
         seen = False
         for row, parameter in enumerate(plan.rows):
-            if parameter.parameter_id in wanted and scan.quality[row] >= FIRST_UNCERTAIN:
+            if parameter.parameter_id not in wanted:
+                continue
+            if scan.quality[row] >= FIRST_UNCERTAIN:
                 self._role_values[parameter.parameter_id] = float(scan.values[row])
                 seen = True
+            else:
+                # what was true of the scan before is not known to be true of this one
+                self._role_values.pop(parameter.parameter_id, None)
+        if roles.recipe not in scan.texts and any(p.parameter_id == roles.recipe for p in plan.parameters):
+            self.texts.pop(roles.recipe or 0, None)
         if not seen:
             return []
         self.roles_seen.set()
@@ -119,9 +126,10 @@ class Recording:
     def _role_picture(self) -> RoleValues:
         roles, values = self.roles, self._role_values
 
-        def whole(parameter_id: int | None) -> int | None:
+        def whole(parameter_id: int | None, *, bits: int = 32) -> int | None:
             value = values.get(parameter_id) if parameter_id is not None else None
-            return None if value is None else round(value)
+            # a number that its column in the database cannot hold is nonsense of the tool, and would stop the writer
+            return None if value is None or abs(value) >= 1 << (bits - 1) else round(value)
 
         recipe: str | None = None
         if roles.recipe is not None:
@@ -131,20 +139,39 @@ class Recording:
                 recipe = roles.recipe_names.get(str(number), str(number))
         return RoleValues(
             run_state=values.get(roles.run_state) if roles.run_state is not None else None,
-            run_counter=whole(roles.run_counter),
+            run_counter=whole(roles.run_counter, bits=64),
             recipe=recipe,
             step=whole(roles.step),
             cycle=whole(roles.cycle),
         )
 
-    def take_over_clock(self, entries: Sequence[Entry]) -> None:
-        """At the start of a process, and only there, take over a wall clock that was moved."""
-        if self.clock_was_moved and any(entry.header.get("event") == "run_started" for entry in entries):
-            self.clock_was_moved = False
-            self.clock.anchor()
+    def take_over_clock(self, entries: list[Entry]) -> bool:
+        """At the start of a process, and only there, take over a wall clock that was moved.
+
+        Args:
+            entries: what is to be spooled; from the start of the process on it is moved along, in place.
+
+        Returns:
+            Whether times taken before must be worked out again.
+        """
+        started = [at for at, entry in enumerate(entries) if entry.header.get("event") == "run_started"]
+        if not self.clock_was_moved or not started:
+            return False
+        self.clock_was_moved = False
+        now_ns = self.clock.monotonic_ns()
+        before_us = self.clock.utc_us(now_ns)
+        self.clock.anchor()
+        moved_us = self.clock.utc_us(now_ns) - before_us
+        self.tracker.shift(moved_us)
+        for at, entry in enumerate(entries[started[-1] :], start=started[-1]):
+            header = {**entry.header, "started_us": entry.header["started_us"] + moved_us}
+            entries[at] = replace(entry, header=header)
+        return True
 
     def spool_now(self, entries: Sequence[Entry]) -> "asyncio.Future[int]":
         """Append entries together with the present state."""
+        entries = list(entries)
+        self.take_over_clock(entries)
         return self.spool.append(entries, state=self.state())
 
 
@@ -211,7 +238,8 @@ class Sampler:
         now_us = int(timestamps_us[0]) if len(timestamps_us) else recording.clock.utc_us(scan.ended_ns)
         process, started = recording.tracker.process_at(now_us)
         entries += started
-        recording.take_over_clock(entries)
+        if recording.take_over_clock(entries):
+            timestamps_us = recording.clock.utc_us(scan.monotonic_ns)
         rows = self._encoder.encode(
             process_id=process.process_id,
             timestamps_us=timestamps_us,
