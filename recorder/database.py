@@ -19,6 +19,7 @@ from recorder.errors import (
     StreamOutOfStepError,
 )
 from sql import QUERIES
+from sql.literal import with_arguments
 
 POINT_COLUMNS: Final = ("timestamp", "process_id", "value", "set_value", "parameter_id", "quality")
 """Columns of ``process_data_points`` in the order in which `recorder.batch` encodes them."""
@@ -33,6 +34,10 @@ _UNREACHABLE: Final = (
     asyncpg.ConnectionDoesNotExistError,
     asyncpg.ConnectionFailureError,
     asyncpg.TooManyConnectionsError,
+)
+_COPY_POINTS: Final = (
+    'COPY process_data_points ("timestamp", process_id, value, set_value, parameter_id, quality) '
+    "FROM STDIN (FORMAT binary)"
 )
 _STREAM_ERRORS: Final = {"AL001": StreamFencedError, "AL002": StreamOutOfStepError}
 
@@ -90,7 +95,7 @@ async def connect_once(
     if schema is not None:
         settings["search_path"] = quote_identifier(schema)
     try:
-        return await asyncpg.connect(dsn, timeout=timeout_s, server_settings=settings)
+        return await asyncpg.connect(dsn, timeout=timeout_s, server_settings=settings, connection_class=_Connection)
     except (ValueError, asyncpg.ClientConfigurationError) as error:
         raise ConfigurationError(f"[database] dsn: {error}; expected postgresql://user:password@host/name") from error
     except FOREIGN_ERRORS as error:
@@ -102,15 +107,20 @@ def quote_identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-class _PreparingConnection(asyncpg.Connection):
-    """A connection that can put a statement into its own cache before anyone asks for it.
-
-    `Connection.prepare` makes statements that end with the next release to the pool; the cache stays.
-    """
+class _Connection(asyncpg.Connection):
+    """What asyncpg can do but does not offer."""
 
     async def warm(self, texts: Iterable[str]) -> None:
+        """Put statements into the cache before anyone asks for them.
+
+        `Connection.prepare` makes statements that end with the next release to the pool; the cache stays.
+        """
         for text in texts:
             await self._prepare(text, use_cache=True)  # type: ignore[attr-defined]
+
+    async def query_and_copy(self, text: str, payload: bytearray) -> None:
+        """Send statements without parameters, of which the last is a COPY, and its payload, all at once."""
+        await self._copy_in(text, payload, None)  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -208,6 +218,32 @@ class Session:
         except FOREIGN_ERRORS as error:
             raise translate(error, operation="copy process_data_points", dsn=self._dsn) from error
 
+    async def commit(self, statements: Sequence[tuple[str, Sequence[object]]], payload: bytearray | None) -> None:
+        """Run named statements and then COPY, in one transaction and in one round trip.
+
+        PostgreSQL runs all statements of one simple query message as one transaction, and asyncpg sends the payload
+        of a COPY without waiting; BEGIN, each statement, COPY and COMMIT one after the other take a round trip each.
+
+        Args:
+            statements: name and arguments of each.
+            payload: as for `copy_points`; None where there are no rows.
+
+        Raises:
+            DatabaseError: nothing was committed; after a lost connection nobody knows.
+        """
+        texts = [with_arguments(QUERIES[name].text, arguments) for name, arguments in statements]
+        try:
+            if payload is None:
+                await self._connection.execute(";\n".join(texts))
+            else:
+                # raises where the pool has taken a lost connection back; a method that is not asyncpg's cannot know
+                self._connection.is_closed()
+                await self._connection.query_and_copy(  # type: ignore[union-attr]  # each is a _Connection
+                    ";\n".join([*texts, _COPY_POINTS]), payload
+                )
+        except FOREIGN_ERRORS as error:
+            raise translate(error, operation="commit", dsn=self._dsn) from error
+
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:
         """Everything inside is committed together or not at all.
@@ -265,7 +301,7 @@ class Database:
                 max_size=settings.pool_max,
                 timeout=settings.connect_timeout_s,
                 command_timeout=settings.statement_timeout_s,
-                connection_class=_PreparingConnection,
+                connection_class=_Connection,
                 init=self._prepare,
                 # a statement prepared at the start must still be there after a quiet night
                 max_cached_statement_lifetime=0,
@@ -298,7 +334,7 @@ class Database:
             self._pool = None
 
     async def _prepare(self, connection: asyncpg.Connection) -> None:
-        assert isinstance(connection, _PreparingConnection)
+        assert isinstance(connection, _Connection)
         if self.settings.prepared_statements:
             await connection.warm(QUERIES[name].text for name in self.settings.prepared)
 

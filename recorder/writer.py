@@ -23,8 +23,9 @@ from recorder.latency import LatencyRecorder, Mark
 from recorder.spool import Spool
 from recorder.spool_store import SpooledEntry
 
-PREPARED: Final = ("advance_stream",)
-"""Statements of every commit, prepared as each connection opens."""
+PREPARED: Final = ("claim_recorder", "claim_stream", "ensure_day_partition")
+"""Statements that go to the database by themselves, prepared as each connection opens; those of a commit go together
+with its rows."""
 FIRST_BACKOFF_S: Final = 0.1
 
 log = structlog.get_logger()
@@ -204,20 +205,10 @@ class Writer:
         await self._ensure_days(session, entries)
         rows = [spooled.entry.rows for spooled in entries if spooled.entry.rows]
         last = entries[-1].sequence
-        async with session.transaction():
-            await session.execute(
-                "advance_stream",
-                self._spool.stream_id,
-                self._epoch,
-                self._position,
-                last,
-                to_json(_accounting(entries)),
-            )
-            if rows:
-                await session.copy_points(copy_payload(rows))
-            for spooled in entries:
-                if spooled.entry.kind in {EntryKind.PROCESS, EntryKind.EVENT}:
-                    await self._write_event(session, spooled.entry)
+        watermark = (self._spool.stream_id, self._epoch, self._position, last, to_json(_accounting(entries)))
+        events = (s.entry for s in entries if s.entry.kind in {EntryKind.PROCESS, EntryKind.EVENT})
+        statements = [("advance_stream", watermark), *map(self._event_statement, events)]
+        await session.commit(statements, copy_payload(rows) if rows else None)
         self._count(entries)
         self._committed_to(last)
 
@@ -251,31 +242,22 @@ class Writer:
             await session.execute("ensure_day_partition", day)
             self._days.add(day)
 
-    async def _write_event(self, session: Session, entry: Entry) -> None:
+    def _event_statement(self, entry: Entry) -> tuple[str, Sequence[object]]:
+        """The name and the arguments of the statement that records an event."""
         header = entry.header
         match header["event"]:
             case "run_started":
-                await session.execute(
-                    "start_process_run",
-                    *(header[key] for key in ("process_id", "machine", "kind", "recipe", "operator", "lot")),
-                    *(header[key] for key in ("substrate", "note", "run_counter", "started_us")),
-                    *(header[key] for key in ("definitions_version", "time_scale", "clock_synchronised")),
-                )
+                name = "start_process_run"
+                keys = ["process_id", "machine", "kind", "recipe", "operator", "lot", "substrate", "note"]
+                keys += ["run_counter", "started_us", "definitions_version", "time_scale", "clock_synchronised"]
             case "run_ended":
-                await session.execute("end_process_run", header["process_id"], header["status"], header["ended_us"])
+                name, keys = "end_process_run", ["process_id", "status", "ended_us"]
             case "step_started":
-                await session.execute(
-                    "start_process_step",
-                    *(header[key] for key in ("process_id", "kind", "started_us", "number")),
-                )
+                name, keys = "start_process_step", ["process_id", "kind", "started_us", "number"]
             case "step_ended":
-                await session.execute(
-                    "end_process_step",
-                    *(header[key] for key in ("process_id", "kind", "started_us", "ended_us")),
-                )
+                name, keys = "end_process_step", ["process_id", "kind", "started_us", "ended_us"]
             case kind:
-                await session.execute(
-                    "insert_recorder_event",
+                return "insert_recorder_event", (
                     self._recorder,
                     header.get("occurred_us") or self._clock.now_us(),
                     kind,
@@ -283,6 +265,7 @@ class Writer:
                     header.get("device", ""),
                     to_json(header.get("detail", {})),
                 )
+        return name, [header[key] for key in keys]
 
 
 def _day(timestamp_us: int) -> date:
