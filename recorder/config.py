@@ -64,7 +64,9 @@ class DatabaseConfig(_Section):
     @model_validator(mode="after")
     def _pool_limits_agree(self) -> "DatabaseConfig":
         if self.pool_min > self.pool_max:
-            raise ValueError(f"pool_min {self.pool_min} is above pool_max {self.pool_max}")
+            raise ValueError(
+                f"pool_min {self.pool_min} is above pool_max {self.pool_max}; lower one or raise the other"
+            )
         return self
 
 
@@ -243,22 +245,27 @@ def _validated(content: dict[str, Any], *, source: str, folder: Path) -> Config:
     try:
         config = Config(**content)
     except ValidationError as error:
-        raise ConfigurationError(f"{source}: {_first_fault(error)}") from error
+        raise ConfigurationError(_first_fault(error, source)) from error
     except (json.JSONDecodeError, ValueError) as error:  # a value of the environment that is no JSON
-        raise ConfigurationError(f"environment {ENVIRONMENT_PREFIX}…: {error}") from error
+        raise ConfigurationError(
+            f"environment {ENVIRONMENT_PREFIX}…: {error}; name single fields, as in ALD_DEVICES__PLC__HOST"
+        ) from error
     data_directory = config.recorder.data_directory.expanduser()
     placed = config.recorder.model_copy(update={"data_directory": Path(os.path.normpath(folder / data_directory))})
     return config.model_copy(update={"recorder": placed})
 
 
-def _first_fault(error: ValidationError) -> str:
+def _first_fault(error: ValidationError, source: str) -> str:
     faults = error.errors()
     first = faults[0]
     field = ".".join(str(part) for part in first["loc"]) or "configuration"
+    variable = ENVIRONMENT_PREFIX + "__".join(str(part) for part in first["loc"]).upper()
+    if variable in {name.upper() for name in os.environ}:
+        source = f"environment {variable}"
     message = {
         "extra_forbidden": "there is no such field; see the annotated config.toml for all of them",
     }.get(first["type"], first["msg"].removeprefix("Value error, "))
     given = first.get("input")
     shown = f" (got {given!r})" if isinstance(given, str | int | float | bool) and "dsn" not in field else ""
     more = f"; and {len(faults) - 1} more" if len(faults) > 1 else ""
-    return f"{field}: {message}{shown}{more}"
+    return f"{source}: {field}: {message}{shown}{more}"

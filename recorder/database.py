@@ -63,6 +63,10 @@ def translate(error: BaseException, *, operation: str, dsn: str) -> DatabaseErro
         return DatabaseError(f"{operation}: {where} does not exist; create it with CREATE DATABASE")
     if isinstance(error, asyncpg.InvalidPasswordError | asyncpg.InvalidAuthorizationSpecificationError):
         return DatabaseError(f"{operation}: {where} refused the login: {said}; check user and password of the DSN")
+    if isinstance(error, asyncpg.UndefinedTableError | asyncpg.UndefinedFunctionError | asyncpg.UndefinedColumnError):
+        return DatabaseError(
+            f"{operation}: {where}: the schema is not that of this release ({said}); run: ald-recorder database migrate"
+        )
     if isinstance(error, asyncpg.InsufficientPrivilegeError):
         return DatabaseError(f"{operation}: {where}: {said}; grant the right or use another role")
     # a lost connection that the pool took back is an InterfaceError, like any wrong use of a live one

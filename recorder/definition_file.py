@@ -57,9 +57,12 @@ def read_definition_file(path: Path, *, word_order: WordOrder = WordOrder.CDAB) 
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        raise UsageError(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read as UTF-8 text: {error}") from error
+        raise UsageError(f"{path}: no such file; give the path of a CSV file of definitions") from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise UsageError(f"{path}:{line}: not UTF-8 text; save it as CSV UTF-8; nothing was imported") from error
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}; give the path of a CSV file") from error
     located: dict[str, Located] = {}
     findings: list[Finding] = []
     faults: list[str] = []
@@ -81,7 +84,7 @@ def read_definition_file(path: Path, *, word_order: WordOrder = WordOrder.CDAB) 
         more = f" (and {len(faults) - 1} more lines with faults)" if len(faults) > 1 else ""
         raise UsageError(f"{faults[0]}{more}; nothing was imported")
     if not located:
-        raise UsageError(f"{path}: it has a header but no parameters")
+        raise UsageError(f"{path}: it has a header but no parameters; add a line for each")
     findings += examine(list(located.values()))
     return DefinitionFile(
         path=path,
@@ -115,21 +118,26 @@ def _rows(path: Path, text: str) -> Iterator[tuple[int, Mapping[str, str]]]:
                 )
             yield reader.line_num, {name: field.strip() for name, field in zip(header, fields, strict=True)}
     except csv.Error as error:
-        raise UsageError(f"{path}:{reader.line_num}: not CSV: {error}; nothing was imported") from error
+        raise UsageError(
+            f"{path}:{reader.line_num}: not CSV: {error}; is a quote not closed? nothing was imported"
+        ) from error
     if not header:
-        raise UsageError(f"{path}: the file is empty")
+        raise UsageError(f"{path}: the file is empty; its first line must name the columns")
 
 
 def _check_header(path: Path, header: list[str]) -> None:
     missing = [name for name in REQUIRED_COLUMNS if name not in header]
     if missing:
-        raise UsageError(f"{path}:1: column {missing[0]} is missing; columns are {', '.join(KNOWN_COLUMNS)}")
+        raise UsageError(
+            f"{path}:1: column {missing[0]} is missing; the first line must name the columns, "
+            f"at least {', '.join(REQUIRED_COLUMNS)}"
+        )
     unknown = [name for name in header if name not in KNOWN_COLUMNS]
     if unknown:
         raise UsageError(f"{path}:1: there is no column {unknown[0]!r}; columns are {', '.join(KNOWN_COLUMNS)}")
     twice = [name for name in KNOWN_COLUMNS if header.count(name) > 1]
     if twice:
-        raise UsageError(f"{path}:1: column {twice[0]} is there twice")
+        raise UsageError(f"{path}:1: column {twice[0]} is there twice; rename or remove one")
 
 
 def _definition(row: Mapping[str, str], line: int, word_order: WordOrder, findings: list[Finding]) -> Definition:

@@ -100,11 +100,17 @@ def exit_status(error: BaseException) -> int | None:
 def main() -> None:
     """Run the command line; an expected error is one line on standard error."""
     try:
-        app(standalone_mode=False)
+        status = app(standalone_mode=False)
+        sys.stdout.flush()  # here, where a reader who has gone can still be told from a fault
+        if isinstance(status, int):
+            sys.exit(status)
     except TyperException as error:
         context = getattr(error, "ctx", None)
         command = context.command_path if context is not None else PROGRAM
-        message = error.format_message().replace("\n", " ").rstrip(".")
+        message = error.format_message()
+        if message.startswith("Usage:"):
+            _end(message, WRONG_USE)  # a group without a command: its help is the answer
+        message = message.replace("\n", " ").rstrip(".")
         _end(f"{command}: {message}; see {command} --help", getattr(error, "exit_code", WRONG_USE))
     except typer.Exit as error:
         sys.exit(error.exit_code)

@@ -4,6 +4,7 @@ Each reads its standard input to the end and stops there, so it also ends when t
 """
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from recorder.config import ENVIRONMENT_PREFIX
 from recorder.errors import DemoError
 
 END_DEADLINE_S: Final = 15.0
@@ -34,6 +36,7 @@ def child(*arguments: str, log: Path, name: str, answers: bool = False) -> Itera
             stdout=subprocess.PIPE if answers else log_file,
             stderr=log_file,
             text=True,
+            env=_environment(),
             # Ctrl-C on the terminal is for the demo alone; it ends its children in order
             start_new_session=True,
         )
@@ -41,6 +44,11 @@ def child(*arguments: str, log: Path, name: str, answers: bool = False) -> Itera
             yield process
         finally:
             end(process, name)
+
+
+def _environment() -> dict[str, str]:
+    """Without the user's own configuration: a demo must not record into the database of a real tool."""
+    return {name: value for name, value in os.environ.items() if not name.upper().startswith(ENVIRONMENT_PREFIX)}
 
 
 def end(process: subprocess.Popen[str], name: str) -> None:

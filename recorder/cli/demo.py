@@ -20,7 +20,7 @@ from hal.modbus import ModbusTcpSettings, connect
 from hal.parameter import RegisterKind
 from recorder.cli.app import JsonOption, app, run_async
 from recorder.cli.children import Deadline, check_alive, child, end, first_answer
-from recorder.cli.demo_database import DEMO_MACHINE, DEMO_SCHEMA, DatabasePlace, demo_server
+from recorder.cli.demo_database import DEMO_MACHINE, DEMO_SCHEMA, DatabasePlace, demo_directory, demo_server
 from recorder.cli.output import print_json
 from recorder.cli.plot import plot
 from recorder.cli.runs import fetch_run
@@ -29,7 +29,6 @@ from recorder.database import single_session
 from recorder.definition_file import read_definition_file
 from recorder.definition_import import write
 from recorder.definitions import DefinitionSet, load_definitions
-from recorder.embedded import default_data_directory
 from recorder.errors import DaemonAwayError
 from recorder.migration import migrate
 
@@ -72,7 +71,7 @@ def demo(
     Needs nothing installed: it starts a simulated tool and a PostgreSQL of its own, records a complete run, shows what
     was stored, and leaves nothing running.
     """
-    folder = default_data_directory("demo-recorder")
+    folder = demo_directory("demo-recorder")
     folder.mkdir(parents=True, exist_ok=True)
     told = Console(stderr=True, quiet=json, highlight=False)
     with ExitStack() as stack:
@@ -151,7 +150,8 @@ async def _record(
     """Press start, follow the run to its end, and return the daemon's last picture, its run id added."""
     socket = folder / "control.sock"
     deadline = Deadline(_PATIENCE_S)
-    while (await _picture(socket))["writer"]["state"] != "writing":
+    # idle: the run of a demo that was killed is ended by now, and cannot be taken for the one that is started
+    while not _is_ready(await _picture(socket)):
         check_alive(daemon, daemon_log, "recorder")
         deadline.check("the recorder")
         await asyncio.sleep(_POLL_S)
@@ -172,6 +172,11 @@ async def _record(
             elif run and await _is_committed(place, run):
                 return {**picture, "run": run}
             await asyncio.sleep(_POLL_S)
+
+
+def _is_ready(picture: Mapping[str, Any]) -> bool:
+    process = picture["process"]
+    return picture["writer"]["state"] == "writing" and process is not None and process["kind"] == "idle"
 
 
 async def _picture(socket: Path) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Where a command finds its database: the configured one, or with ``--demo`` the embedded one of the demo."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,9 +11,12 @@ import typer
 
 from recorder.cli.app import read_config
 from recorder.embedded import EmbeddedPostgres, default_data_directory
+from recorder.errors import DemoError
 
 DEMO_MACHINE: Final = "Simulated ALD tool"
 DEMO_SCHEMA: Final = "ald"
+DEMO_DIRECTORY: Final = "ALD_DEMO_DIRECTORY"
+"""Names the folder for all that the demo keeps, in place of the usual one."""
 DemoOption = Annotated[bool, typer.Option("--demo", help="Look into the database that `ald-recorder demo` made.")]
 
 
@@ -25,15 +29,24 @@ class DatabasePlace:
     machine: str
 
 
+def demo_directory(name: str) -> Path:
+    """A folder of the demo; all of them lie where DEMO_DIRECTORY says, or where data of this user belongs."""
+    chosen = os.environ.get(DEMO_DIRECTORY)
+    return Path(chosen).absolute() / name if chosen else default_data_directory(name)
+
+
 def demo_server() -> EmbeddedPostgres:
     """The embedded server of the demo, not started yet."""
-    return EmbeddedPostgres(default_data_directory("demo"))
+    return EmbeddedPostgres(demo_directory("demo"))
 
 
 @contextmanager
 def database_of(config: Path | None, *, demo: bool) -> Iterator[DatabasePlace]:
     """The database of a command; the demo's runs only as long as the block does."""
     if demo:
+        folder = demo_directory("demo")
+        if not folder.exists():
+            raise DemoError(f"{folder}: there is no demo database yet; make one: ald-recorder demo")
         with demo_server() as server:
             yield DatabasePlace(dsn=server.url(), schema=DEMO_SCHEMA, machine=DEMO_MACHINE)
     else:

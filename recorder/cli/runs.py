@@ -81,7 +81,7 @@ async def fetch_run(place: DatabasePlace, run: int) -> dict[str, Any]:
 
 @runs_app.command()
 def show(
-    run: Annotated[int, typer.Argument(help="Id of the run, as `runs list` shows it.")],
+    run: Annotated[int, typer.Argument(min=0, max=2**63 - 1, help="Id of the run, as `runs list` shows it.")],
     config: ConfigOption = None,
     demo: DemoOption = False,
     json: JsonOption = False,

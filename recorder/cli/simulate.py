@@ -10,16 +10,17 @@ import typer
 from recorder.cli.app import JsonOption, app, run_async
 from recorder.cli.output import print_json
 from recorder.cli.run import call_when_stdin_closes
-from simulator.tool import DEFAULT_HOST, DEFAULT_PORT, SimulatedTool, ToolDescription
+from simulator.recipe import DEFAULT_CYCLES, MAX_CYCLES
+from simulator.tool import DEFAULT_HOST, DEFAULT_PORT, MAX_SPEED, MIN_SPEED, SimulatedTool, ToolDescription
 
 
 @app.command()
 def simulate(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = DEFAULT_HOST,
     port: Annotated[int, typer.Option(help="TCP port; 0 takes a free one.", min=0, max=65_535)] = DEFAULT_PORT,
-    speed: Annotated[float, typer.Option(help="Simulated seconds in a real one, up to 100.")] = 1.0,
+    speed: Annotated[float, typer.Option(min=MIN_SPEED, max=MAX_SPEED, help="Simulated seconds in a real one.")] = 1.0,
     seed: Annotated[int, typer.Option(help="Seed of all noise.")] = 0,
-    cycles: Annotated[int, typer.Option(help="Cycles of the recipe.")] = 20,
+    cycles: Annotated[int, typer.Option(min=1, max=MAX_CYCLES, help="Cycles of the recipe.")] = DEFAULT_CYCLES,
     auto_start: Annotated[bool, typer.Option("--auto-start", help="Begin a run at once.")] = False,
     json: JsonOption = False,
     until_stdin_closes: Annotated[bool, typer.Option("--until-stdin-closes", hidden=True)] = False,
