@@ -132,7 +132,8 @@ def _cpu_a_point(cost: _Cost) -> Figure:
 def _span(cost: _Cost) -> str:
     share = 100 * cost.cpu_s / cost.seconds
     skipped = f", {cost.skipped} slots skipped" if cost.skipped else ""
-    return f"user and system time of the daemon, {cost.scans} scans at 10 Hz in {cost.seconds:.0f} s, {share:.1f} % of a core{skipped}"
+    scans = f"{cost.scans} scans at 10 Hz in {cost.seconds:.0f} s"
+    return f"user and system time of the daemon, {scans}, {share:.1f} % of a core{skipped}"
 
 
 def _latency(cost: _Cost) -> list[Figure]:

@@ -58,7 +58,8 @@ async def measure(lengths: Lengths) -> list[Figure]:
             row=ROW,
             what="ms a scan on loopback, by plan",
             value=planned.scan_ms,
-            note=f"median of Device.scan; one by one takes {single.scan_ms:.2f} ms, {single.scan_ms / planned.scan_ms:.1f} times that",
+            note=f"median of Device.scan; one by one takes {single.scan_ms:.2f}, "
+            f"{single.scan_ms / planned.scan_ms:.1f} times that",
             detail={"one_by_one_ms": single.scan_ms},
         ),
     ]
