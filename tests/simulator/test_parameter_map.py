@@ -47,10 +47,10 @@ def test_the_fast_signals_lie_in_one_block_of_28_words_and_nothing_else_is_fast(
     assert {d.parameter.scan_interval_ms for d in load(definitions_path())} == {20, 100}
 
 
-def test_the_recorders_read_plan_needs_one_fast_request_and_five_slow_ones() -> None:
-    """With the default span and gap: coils, discrete inputs, input registers, and two blocks of holding registers."""
+def test_the_recorders_read_plan_needs_one_fast_request_and_six_slow_ones() -> None:
+    """With the default span and gap: coils, discrete inputs, and two blocks each of input and holding registers."""
     plans = plans_by_interval(d.parameter for d in load(definitions_path()))
-    assert {interval_ms: len(plan.blocks) for interval_ms, plan in plans.items()} == {20: 1, 100: 5}
+    assert {interval_ms: len(plan.blocks) for interval_ms, plan in plans.items()} == {20: 1, 100: 6}
 
 
 def test_two_word_values_have_the_low_word_first() -> None:
