@@ -36,3 +36,5 @@ def configure(*, level: str = "info", form: Literal["auto", "console", "json"] =
     root.handlers = [handler]
     root.setLevel(level.upper())
     logging.getLogger("asyncio").setLevel(logging.WARNING)
+    # its pool logs a trace at each attempt to come back; that the database is away is said once, by the writer
+    logging.getLogger("asyncpg").setLevel(logging.CRITICAL)

@@ -7,13 +7,13 @@ import pytest
 from tests.system.conftest import MakePlant
 from tests.system.plant import Plant
 
-KILLS = 3
+KILLS = 2
 
 
 @pytest.mark.timeout(120)
 def test_a_run_goes_on_after_kill_9_of_the_recorder(plant: Plant, chance: random.Random) -> None:
     """At any moment: what was spooled is stored once, the gap is accounted for, and the run keeps its id."""
-    plant.speed = 10
+    plant.speed = 15
     plant.start()
     plant.press_start()
     picture = plant.until_status("the run", lambda picture: picture["process"]["kind"] == "recipe")

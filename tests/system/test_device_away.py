@@ -35,6 +35,7 @@ def test_a_tool_that_is_away_makes_bad_rows_and_no_gap(plant: Plant) -> None:
     assert records.events("device_lost") == 1
     assert records.events("device_unreachable") >= 1
     assert records.events("device_connected") == 2
+    assert "Traceback" not in plant.log_text()
     # the newest value is good again
     last = "SELECT quality FROM process_data_points WHERE process_id = $1 ORDER BY timestamp DESC LIMIT 1"
     assert records.value(last, run) == 192

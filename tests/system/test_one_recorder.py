@@ -32,7 +32,7 @@ def test_a_recorder_with_the_number_of_another_machine_only_spools(make_plant: M
     """Its status says whose number it is; with a number of its own all that it spooled comes in."""
     first = make_plant(database_url, "first").start()
     second = make_plant(database_url, "second", machine="Other tool")
-    second.start_simulator()
+    second.port = first.port
     second.import_definitions()
     second.start_daemon()
     second.until_recording(database=False)

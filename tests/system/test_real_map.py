@@ -17,8 +17,8 @@ from tests.system.plant import environment
 
 REAL_MAP: Final = Path(__file__).parents[3] / "shared" / "data" / "ald_plc_map.csv"
 """It lies beside the project and not in it."""
-SLOTS: Final = 600 if os.environ.get("ALD_LONG_TESTS") == "1" else 50
-"""A minute, or by default five seconds."""
+SLOTS: Final = 600 if os.environ.get("ALD_LONG_TESTS") == "1" else 30
+"""A minute, or by default three seconds."""
 
 pytestmark = pytest.mark.skipif(not REAL_MAP.exists(), reason=f"the real map is not here: {REAL_MAP}")
 
