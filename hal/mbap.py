@@ -1,4 +1,4 @@
-"""Judges answers of Modbus TCP, byte by byte, without a socket.
+"""Frames requests of Modbus TCP and judges their answers, byte by byte, without a socket.
 
 Layout: MODBUS Messaging on TCP/IP Implementation Guide V1.0b, section 3.1.3; the data of each function: MODBUS
 Application Protocol Specification V1.1b3, section 6. A deviation is found with the first byte that shows it, so that
@@ -6,6 +6,7 @@ rubbish does not have to wait for the time-out.
 """
 
 from dataclasses import dataclass
+from struct import Struct
 from typing import Final
 
 _EXCEPTION_FLAG: Final = 0x80
@@ -13,6 +14,7 @@ _TRANSACTION_END: Final = 2
 _PROTOCOL_END: Final = 4
 _LENGTH_END: Final = 6
 _HEADER: Final = 7
+_HEADER_FIELDS: Final = Struct(">HHHB")
 _EXCEPTION_PDU: Final = 2
 _READ_FUNCTIONS: Final = frozenset({1, 2, 3, 4})
 
@@ -50,6 +52,11 @@ class Answer:
 
     data: bytes = b""
     exception_code: int | None = None
+
+
+def frame(transaction: int, unit: int, pdu: bytes) -> bytes:
+    """Put the header in front of a request, whose PDU begins with its function code."""
+    return _HEADER_FIELDS.pack(transaction, 0, len(pdu) + 1, unit) + pdu
 
 
 def take_answer(received: bytes | bytearray, expected: Expected) -> Answer | None:

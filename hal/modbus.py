@@ -38,7 +38,7 @@ from hal.errors import (
     RequestTimeoutError,
 )
 from hal.link import Block, Connect, Reading, check_write
-from hal.mbap import Answer, Expected, take_answer
+from hal.mbap import Answer, Expected, frame, take_answer
 from hal.parameter import RegisterKind
 
 # pymodbus logs whole frames at ERROR for each fault. Every fault is raised here as a LinkError, so those words are
@@ -48,6 +48,7 @@ if logging.getLogger("pymodbus").level == logging.NOTSET:
 
 _HIGHEST_UNIT: Final = 255
 _HIGHEST_PORT: Final = 65_535
+_HIGHEST_TRANSACTION: Final = 0xFFFF
 _ECHO_OF_MANY: Final = 4  # a write of many values is answered with address and count alone
 
 _READ_REQUESTS: Final = {
@@ -121,6 +122,23 @@ async def connect(settings: ModbusTcpSettings) -> "ModbusLink":
     return ModbusLink(settings, connection)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Request:
+    """A request as it goes out again and again, but for its transaction.
+
+    Attributes:
+        operation: how errors call it.
+        pdu: function code and what follows it.
+        data_bytes: of a read, the bytes of data that are due.
+        echo: of a write, what the answer has to repeat behind the function code.
+    """
+
+    operation: str
+    pdu: bytes
+    data_bytes: int = 0
+    echo: bytes = b""
+
+
 class ModbusLink:
     """An open Modbus TCP connection to one unit. Made by `connect`."""
 
@@ -128,6 +146,7 @@ class ModbusLink:
         self._settings = settings
         self._connection = connection
         self._turn = asyncio.Lock()
+        self._reads: dict[Block, _Request] = {}
 
     @property
     def lost(self) -> asyncio.Event:
@@ -136,10 +155,10 @@ class ModbusLink:
 
     async def read(self, block: Block) -> Reading:
         """Read a block with one request."""
-        operation = f"read {block}"
-        request = _READ_REQUESTS[block.kind](address=block.address, count=block.count, dev_id=self._settings.unit)
-        data_bytes = (block.count + 7) // 8 if block.kind.is_bit else 2 * block.count
-        data, requested_ns, responded_ns = await self._ask(request, operation, data_bytes=data_bytes)
+        request = self._reads.get(block)
+        if request is None:
+            request = self._reads[block] = self._read_request(block)
+        data, requested_ns, responded_ns = await self._ask(request)
         payload = np.frombuffer(data, np.uint8)
         if block.kind.is_bit:
             bits = np.unpackbits(payload, count=block.count, bitorder="little").astype(np.bool_)
@@ -147,35 +166,46 @@ class ModbusLink:
         words = payload.view(">u2").astype(np.uint16)
         return Reading(data=words, requested_ns=requested_ns, responded_ns=responded_ns)
 
+    def _read_request(self, block: Block) -> _Request:
+        operation = f"read {block}"
+        request = _READ_REQUESTS[block.kind](address=block.address, count=block.count)
+        data_bytes = (block.count + 7) // 8 if block.kind.is_bit else 2 * block.count
+        return _Request(operation=operation, pdu=self._pdu(request, operation), data_bytes=data_bytes)
+
     async def write(self, kind: RegisterKind, address: int, values: Sequence[int]) -> None:
         """Write words or bits with one request; a single value by the function of its own."""
         operation = check_write(kind, address, values)
-        unit = self._settings.unit
-        request: ModbusPDU
+        message: ModbusPDU
         if kind.is_bit:
             bits = [bool(value) for value in values]
             form = WriteSingleCoilRequest if len(bits) == 1 else WriteMultipleCoilsRequest
-            request = form(address=address, bits=bits, dev_id=unit)
+            message = form(address=address, bits=bits)
         else:
             words = [int(value) for value in values]
             shape = WriteSingleRegisterRequest if len(words) == 1 else WriteMultipleRegistersRequest
-            request = shape(address=address, registers=words, dev_id=unit)
-        await self._ask(request, operation, echo=request.encode()[:_ECHO_OF_MANY])
+            message = shape(address=address, registers=words)
+        pdu = self._pdu(message, operation)
+        await self._ask(_Request(operation=operation, pdu=pdu, echo=pdu[1 : 1 + _ECHO_OF_MANY]))
 
     async def close(self) -> None:
         """Close the connection; harmless when it is closed already."""
         self._connection.drop()
         await self._connection.gone.wait()
 
-    async def _ask(
-        self, request: ModbusPDU, operation: str, *, data_bytes: int = 0, echo: bytes = b""
-    ) -> tuple[bytes, int, int]:
+    def _pdu(self, message: ModbusPDU, operation: str) -> bytes:
+        try:
+            return bytes([message.function_code]) + message.encode()
+        except ValueError as error:
+            raise DefinitionError(f"{self._settings.device}: {operation}: {error}") from error
+
+    async def _ask(self, request: _Request) -> tuple[bytes, int, int]:
         """Send a request and wait for its answer: data, requested_ns, responded_ns."""
+        operation = request.operation
         device = self._settings.device
         connection = self._connection
         try:
             async with self._turn:
-                answer = await connection.ask(request, data_bytes=data_bytes, echo=echo)
+                answer = await connection.ask(request)
                 requested_ns, responded_ns = connection.requested_ns, connection.responded_ns
         except TimeoutError as error:
             reason = f"no answer within {self._settings.request_timeout_s:g} s"
@@ -184,8 +214,6 @@ class ModbusLink:
             raise NotConnectedError(operation=operation, device=device, reason=str(error)) from error
         except _MismatchError as error:
             raise MalformedError(operation=operation, device=device, reason=str(error)) from error
-        except ValueError as error:  # pymodbus found the request impossible, so nothing was sent
-            raise DefinitionError(f"{device}: {operation}: {error}") from error
         if answer.exception_code is not None:
             raise RefusedError(operation=operation, device=device, exception_code=answer.exception_code)
         return answer.data, requested_ns, responded_ns
@@ -228,6 +256,7 @@ class _Connection(TransactionManager):
         self.requested_ns = 0
         self.responded_ns = 0
         self._settings = settings
+        self._transaction = 0
         self._lost_reason = "the connection is closed"
         self._received = bytearray()
         self._expected: Expected | None = None
@@ -243,32 +272,33 @@ class _Connection(TransactionManager):
             self.gone.set()
             raise
 
-    async def ask(self, request: ModbusPDU, *, data_bytes: int, echo: bytes) -> Answer:
+    async def ask(self, request: _Request) -> Answer:
         """Send a request and wait for what answers it; anything else ends the connection.
 
         Raises:
             TimeoutError: no answer in time.
             ConnectionError: the connection is or was closed.
             _MismatchError: what came is not the answer.
-            ValueError: the request cannot be; nothing was sent.
         """
         if self.lost.is_set():
             raise ConnectionError(self._lost_reason)
-        request.encode()
-        request.transaction_id = self.getNextTID()
+        # pymodbus's own way to send frames, traces and logs each request anew, for 40 microseconds of CPU more
+        transport = cast("asyncio.Transport", self.transport)
+        unit = self._settings.unit
+        self._transaction = self._transaction % _HIGHEST_TRANSACTION + 1
         self._expected = Expected(
-            transaction=request.transaction_id,
-            unit=request.dev_id,
-            function=request.function_code,
-            data_bytes=data_bytes,
-            echo=echo,
+            transaction=self._transaction,
+            unit=unit,
+            function=request.pdu[0],
+            data_bytes=request.data_bytes,
+            echo=request.echo,
         )
         self._received.clear()
         self._pending = self.loop.create_future()
         timer = self.loop.call_later(self._settings.request_timeout_s, self._fail, TimeoutError())
         try:
             self.requested_ns = time.monotonic_ns()
-            self.pdu_send(request)
+            transport.write(frame(self._transaction, unit, request.pdu))
             return await self._pending
         except BaseException:  # also a cancellation: its answer may still come, and fits no other request
             self.drop("closed because an earlier request was not answered")
