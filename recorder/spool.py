@@ -1,7 +1,8 @@
 """The durable queue between acquisition and database, as the event loop sees it.
 
 Appends are grouped: whatever waits when the disk is free goes into one fsynced transaction, in order. Writing and
-reading have a thread each, so a large backlog being read never delays an append.
+reading have a thread each, so a large backlog being read never delays an append. The newest durable entries are kept in
+memory too, so that a writer that keeps up never reads the file.
 """
 
 import asyncio
@@ -9,6 +10,7 @@ import json
 import sqlite3
 import threading
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -23,6 +25,9 @@ from recorder.spool_store import EncodedEntry, SpoolDepth, SpooledEntry, SpoolSt
 MOST_KEPT: Final = 10_000
 """Events and steps that are kept in memory while the disk refuses; beyond it the oldest go, and are counted."""
 
+MOST_RECENT_ROWS: Final = 20_000
+"""Rows of the newest durable entries that stay in memory for the writer: about 1.5 MB."""
+_MOST_RECENT_ENTRIES: Final = 5_000
 
 _ALWAYS_KEPT: Final = frozenset({"run_started", "run_ended"})
 
@@ -56,6 +61,9 @@ class Spool:
         self._unspooled_state: str | None = None
         self._reported: str | None = None
         self._arrived = asyncio.Event()
+        self._recent: deque[tuple[int, EncodedEntry]] = deque()
+        self._recent_rows = 0
+        self._shed_entries = 0
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
@@ -178,10 +186,14 @@ class Spool:
                 failure = SpoolError(
                     f"{self._path}: {error}; free space or check the disk, rows are being lost and counted"
                 )
-            self._loop.call_soon_threadsafe(self._complete, batch, len(kept), sequences, failure)
+            shed = self._store.shed_entries
+            self._loop.call_soon_threadsafe(self._complete, batch, len(kept), sequences, shed, failure)
 
-    def _complete(self, batch: list[_Pending], kept: int, sequences: list[int], failure: SpoolError | None) -> None:
+    def _complete(
+        self, batch: list[_Pending], kept: int, sequences: list[int], shed: int, failure: SpoolError | None
+    ) -> None:
         if sequences:
+            self._remember(batch, sequences[kept:], shed)
             self.last_sequence = sequences[-1]
             self._arrived.set()
         position = kept
@@ -199,6 +211,21 @@ class Spool:
             self._reported = str(failure)
             self._report(str(failure))
 
+    def _remember(self, batch: Sequence[_Pending], sequences: Sequence[int], shed: int) -> None:
+        """Keep the newest durable entries, without a hole; `shed` is what `SpoolStore` had shed up to this append."""
+        # what was written before them without being here, or was shed since, is known to the file alone
+        follows = not self._recent or sequences[:1] == [self._recent[-1][0] + 1]
+        if not follows or self._shed_entries != shed:
+            self._recent.clear()
+            self._recent_rows = 0
+        self._shed_entries = shed
+        encoded = (entry for pending in batch for entry in pending.encoded)
+        for sequence, entry in zip(sequences, encoded, strict=True):
+            self._recent.append((sequence, entry))
+            self._recent_rows += entry.row_count
+        while self._recent_rows > MOST_RECENT_ROWS or len(self._recent) > _MOST_RECENT_ENTRIES:
+            self._recent_rows -= self._recent.popleft()[1].row_count
+
     def _report(self, line: str) -> None:
         if self._on_failure is not None:
             self._on_failure(line)
@@ -215,6 +242,8 @@ class Spool:
         Raises:
             SpoolError: the file could not be read.
         """
+        if self._recent and self._recent[0][0] <= after + 1:
+            return self._peek_recent(after, max_rows)
         try:
             return await self._loop.run_in_executor(
                 self._read_thread, lambda: self._store.peek(after=after, max_rows=max_rows)
@@ -222,9 +251,24 @@ class Spool:
         except sqlite3.Error as error:
             raise SpoolError(f"{self._path}: cannot be read: {error}") from error
 
+    def _peek_recent(self, after: int, max_rows: int) -> list[SpooledEntry]:
+        """Read from memory, decoding the same bytes as the file holds."""
+        found: list[SpooledEntry] = []
+        rows = 0
+        for sequence, encoded in self._recent:
+            if sequence <= after:
+                continue
+            rows += encoded.row_count
+            if found and rows > max_rows:
+                break
+            found.append(SpooledEntry(sequence=sequence, entry=Entry.decode(encoded.header, encoded.rows)))
+        return found
+
     def acknowledge(self, sequence: int) -> None:
         """Entries up to this sequence are in the database; they leave the file with the next append."""
         self._acknowledged = max(self._acknowledged, sequence)
+        while self._recent and self._recent[0][0] <= sequence:
+            self._recent_rows -= self._recent.popleft()[1].row_count
 
 
 def _without_rows(entries: Iterable[Entry]) -> list[Entry]:

@@ -89,12 +89,11 @@ async def test_the_state_is_as_it_was_at_the_call(path: Path) -> None:
         assert spool.state == {"slots": [1]}
 
 
-@pytest.mark.parametrize("header", [{"x": object()}, {"x": "\ud800"}])
-async def test_what_cannot_be_encoded_is_the_callers_error(path: Path, header: dict[str, object]) -> None:
+async def test_what_cannot_be_encoded_is_the_callers_error(path: Path) -> None:
     """It is raised at once, and the spool goes on."""
     async with Spool(path, max_bytes=ROOMY) as spool:
-        with pytest.raises((TypeError, ValueError)):
-            spool.append([Entry(kind=EntryKind.EVENT, header=header)])
+        with pytest.raises(TypeError):
+            spool.append([Entry(kind=EntryKind.EVENT, header={"x": object()})])
         with pytest.raises(TypeError):
             spool.append([], state={"x": object()})
         assert await spool.append([points(1)]) == 1
@@ -244,8 +243,9 @@ async def test_a_spool_that_cannot_be_opened_is_a_spool_error(tmp_path: Path) ->
             pass
 
 
-async def test_the_end_waits_for_what_was_appended(path: Path) -> None:
+async def test_the_end_waits_for_what_was_appended(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An append whose future nobody awaited is durable, also where the reader is busy."""
+    monkeypatch.setattr("recorder.spool.MOST_RECENT_ROWS", 0)
     async with Spool(path, max_bytes=ROOMY) as spool:
         for number in range(50):
             spool.append([points(number, rows=100)])
