@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -34,11 +35,14 @@ _UNREACHABLE: Final = (
     asyncpg.ConnectionDoesNotExistError,
     asyncpg.ConnectionFailureError,
     asyncpg.TooManyConnectionsError,
+    asyncpg.InternalClientError,
 )
 _COPY_POINTS: Final = (
     'COPY process_data_points ("timestamp", process_id, value, set_value, parameter_id, quality) '
     "FROM STDIN (FORMAT binary)"
 )
+_ESCAPED_NUL: Final = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
+"""The six characters by which JSON writes a NUL, but not those of a backslash followed by u0000."""
 _STREAM_ERRORS: Final = {"AL001": StreamFencedError, "AL002": StreamOutOfStepError}
 
 
@@ -46,6 +50,8 @@ def describe_dsn(dsn: str) -> str:
     """Name a database for an error message: host, port and database, never the password."""
     try:
         parts = urlsplit(dsn)
+        if "@" in parts.path:
+            return "the configured DSN"  # a password with a slash that is not percent-encoded ends up here
         query = dict(pair.split("=", 1) for pair in parts.query.split("&") if "=" in pair)
         host = parts.hostname or unquote(query.get("host", "the local socket"))
         port = parts.port or query.get("port", "5432")
@@ -82,7 +88,14 @@ def translate(error: BaseException, *, operation: str, dsn: str) -> DatabaseErro
     return kind(f"{operation}: {where}: {said}")
 
 
-FOREIGN_ERRORS: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+FOREIGN_ERRORS: Final = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    # a connection that ends in the middle of a COPY may leave asyncpg's own bookkeeping behind
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+)
 """What asyncpg raises for anything that is not our own mistake."""
 
 
@@ -101,9 +114,18 @@ async def connect_once(
     try:
         return await asyncpg.connect(dsn, timeout=timeout_s, server_settings=settings, connection_class=_Connection)
     except (ValueError, asyncpg.ClientConfigurationError) as error:
-        raise ConfigurationError(f"[database] dsn: {error}; expected postgresql://user:password@host/name") from error
+        raise _wrong_dsn(error) from error
     except FOREIGN_ERRORS as error:
         raise translate(error, operation="connect", dsn=dsn) from error
+
+
+def _wrong_dsn(error: Exception) -> ConfigurationError:
+    """Say that a DSN cannot be parsed; what exactly is left out, since it may quote a part of the password."""
+    reason = "its scheme is not postgresql" if "scheme" in str(error) else "it cannot be understood"
+    return ConfigurationError(
+        f"[database] dsn: {reason}; expected postgresql://user:password@host/name, special characters of the password "
+        "percent-encoded"
+    )
 
 
 def quote_identifier(name: str) -> str:
@@ -320,9 +342,7 @@ class Database:
                 },
             )
         except (ValueError, asyncpg.ClientConfigurationError) as error:
-            raise ConfigurationError(
-                f"[database] dsn: {error}; expected postgresql://user:password@host/name"
-            ) from error
+            raise _wrong_dsn(error) from error
         except FOREIGN_ERRORS as error:
             raise translate(error, operation="connect", dsn=settings.dsn) from error
 
@@ -349,18 +369,20 @@ class Database:
         Raises:
             DatabaseUnreachableError: none could be had within the time limit.
         """
-        assert self._pool is not None, "the pool is not open"
+        pool = self._pool
+        assert pool is not None, "the pool is not open"
         try:
-            connection = await self._pool.acquire(timeout=self.settings.acquire_timeout_s)
+            connection = await pool.acquire(timeout=self.settings.acquire_timeout_s)
         except FOREIGN_ERRORS as error:
             raise translate(error, operation="acquire", dsn=self.settings.dsn) from error
         try:
             yield Session(connection, self.settings.dsn)
         finally:
             try:
-                await self._pool.release(connection, timeout=self.settings.connect_timeout_s)
+                await pool.release(connection, timeout=self.settings.connect_timeout_s)
             except FOREIGN_ERRORS:
-                connection.terminate()
+                with suppress(asyncpg.InterfaceError):  # the pool took it back in spite of its error
+                    connection.terminate()
 
     @property
     def size(self) -> tuple[int, int]:
@@ -386,5 +408,6 @@ async def single_session(dsn: str, schema: str) -> AsyncIterator[Session]:
 
 
 def to_json(value: object) -> str:
-    """Encode a value for a jsonb argument."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    """Encode a value for a jsonb argument; NUL characters are left out, since jsonb can hold none."""
+    encoded = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _ESCAPED_NUL.sub(r"\1", encoded) if "\\u0000" in encoded else encoded

@@ -83,7 +83,10 @@ class Entry:
     is_idle: bool = False
 
     def encode_header(self) -> bytes:
-        """The header as JSON bytes, with format version, column list, row count and accounting."""
+        """The header as JSON bytes, with format version, column list, row count and accounting.
+
+        Text that is no Unicode (a lone surrogate in what somebody typed) is stored with question marks.
+        """
         return json.dumps(
             {
                 "version": FORMAT_VERSION,
@@ -101,7 +104,7 @@ class Entry:
             },
             ensure_ascii=False,
             separators=(",", ":"),
-        ).encode()
+        ).encode(errors="replace")
 
     @classmethod
     def decode(cls, header: bytes, rows: bytes) -> Self:

@@ -94,6 +94,8 @@ class Writer:
         self._drained = asyncio.Event()
         self.state = WriterState.CONNECTING
         self.last_error: str | None = None
+        self._told: str | None = None
+        self._is_connection_told = False
         self.totals = WriterTotals()
 
     @property
@@ -131,7 +133,10 @@ class Writer:
             await self._drained.wait()
 
     def _failed(self, state: WriterState, error: Exception) -> None:
-        if self.state is not state or self.last_error != str(error):
+        # once until something is committed: a refusal that lasts would fill the log at each attempt
+        if self._told != str(error):
+            self._told = str(error)
+            self._is_connection_told = False
             log.warning("database_away" if state is WriterState.AWAY else "writer_fenced", error=str(error))
         self.state = state
         self.last_error = str(error)
@@ -165,7 +170,8 @@ class Writer:
             )
         self._committed_to(watermark)
         self._days.clear()
-        if self.state is not WriterState.WRITING:
+        if not self._is_connection_told:
+            self._is_connection_told = True
             log.info("database_connected", epoch=self._epoch, watermark=watermark, waiting=self._spool.depth.entries)
         self.state = WriterState.WRITING
         self.last_error = None
@@ -211,6 +217,7 @@ class Writer:
         await session.commit(statements, copy_payload(rows) if rows else None)
         self._count(entries)
         self._committed_to(last)
+        self._told = None
 
     def _committed_to(self, sequence: int) -> None:
         now_ns = self._clock.monotonic_ns()

@@ -71,3 +71,9 @@ def test_a_tombstone_keeps_the_slots_and_says_why_their_rows_are_gone() -> None:
         (Outcome.SKIPPED, "", 1, 0),
         (Outcome.SHED, "spool_full", 1, 0),
     ]
+
+
+def test_text_that_is_no_unicode_is_stored_all_the_same() -> None:
+    """An operator's name from a broken terminal must not stop the spool."""
+    entry = run_started(operator="A\ud800da")
+    assert Entry.decode(entry.encode_header(), b"").header["operator"] == "A?da"
