@@ -216,6 +216,8 @@ class Daemon:
             for task in (*sampling, *others):
                 task.cancel()
             await self._drain(writer, spool)
+            # first, since a task that is cancelled while the server hangs waits for it to take back what it runs
+            await self._database.close()
             writing.cancel()
 
     @staticmethod

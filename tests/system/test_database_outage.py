@@ -1,13 +1,16 @@
 """PostgreSQL goes away and comes back, or is not there at all: acquisition does not notice, and nothing is lost."""
 
+import os
 import signal
 import socket
+import sys
 import time
 
 import pytest
 
 from recorder.embedded import EmbeddedPostgres
 from tests.system.conftest import MakePlant
+from tests.system.processes import alive, family
 from tests.system.waiting import until
 
 OUTAGE_S = 3.0
@@ -106,6 +109,32 @@ def test_an_orderly_end_leaves_nothing_in_the_spool(
     assert plant.records.watermark(left.stream_id) == left.last_sequence
     assert plant.log("stopped")
     plant.records.check_balance()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the server's processes are found in /proc")
+def test_an_end_is_in_time_while_postgresql_hangs(make_plant: MakePlant, own_server: EmbeddedPostgres) -> None:
+    """A server that takes requests and never answers, as behind a broken network, does not hold up SIGTERM."""
+    plant = make_plant(own_server.url(), roles=False).start()
+    run = plant.ask("runs_start")["run"]
+    plant.until_more_slots(10)
+    frozen = family(own_server.pid)
+    try:
+        for member in frozen:
+            os.kill(member.pid, signal.SIGSTOP)
+        plant.until_status("a backlog", lambda picture: picture["spool"]["entries"] >= 20)
+        assert plant.stop() == 0
+    finally:
+        for member in alive(frozen):
+            os.kill(member.pid, signal.SIGCONT)
+    waiting = plant.spool()
+    plant.start_daemon()
+    plant.until_recording()
+    plant.ask("runs_stop")
+    plant.until_run_stored("manual")
+    assert plant.stop() == 0
+    assert {key for key in waiting.points_after(0) if key.process_id == run} <= plant.records.points(run)
+    plant.records.check_balance()
+    plant.records.check_slots_are_contiguous(run)
 
 
 @pytest.mark.timeout(120)

@@ -14,6 +14,7 @@ import pytest
 from recorder.control import ask
 from recorder.errors import DaemonAwayError
 from tests.system.plant import command_line, environment
+from tests.system.processes import alive, family
 from tests.system.waiting import until
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="processes are counted in /proc")
@@ -48,36 +49,6 @@ def run_demo(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]
         timeout=60,
         check=False,
     )
-
-
-def family(pid: int) -> set[tuple[int, str]]:
-    """A process and all below it, each with the time of its start, since numbers are used again."""
-    parents: dict[int, list[tuple[int, str]]] = {}
-    found: set[tuple[int, str]] = set()
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal() and (stat := _stat(int(entry.name))):
-            parents.setdefault(int(stat[1]), []).append((int(entry.name), stat[19]))
-            if int(entry.name) == pid:
-                found.add((pid, stat[19]))
-    waiting = [pid]
-    while waiting:
-        children = parents.get(waiting.pop(), [])
-        found.update(children)
-        waiting += [child for child, _ in children]
-    return found
-
-
-def alive(members: set[tuple[int, str]]) -> set[int]:
-    """Those that still run; ended ones that nobody waited for do not."""
-    return {pid for pid, began in members if (stat := _stat(pid)) and stat[19] == began and stat[0] != "Z"}
-
-
-def _stat(pid: int) -> list[str]:
-    try:
-        # pid (name, which may hold anything) state parent ...
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-    except OSError:
-        return []
 
 
 def recording(folder: Path) -> dict[str, Any] | None:
