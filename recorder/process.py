@@ -6,6 +6,7 @@ the spool together with those entries, so that a crash loses neither or both.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import lru_cache
 from typing import Any, Final
 
 from recorder.entry import Entry, EntryKind
@@ -76,8 +77,8 @@ class ProcessTracker:
             "is_tool_running": self._is_tool_running,
             "tool_counter": self._tool_counter,
             "latest_us": self._latest_us,
-            "current": None if self.current is None else asdict(self.current),
-            "steps": {kind: asdict(step) for kind, step in self._steps.items()},
+            "current": None if self.current is None else _as_data(self.current),
+            "steps": {kind: _as_data(step) for kind, step in self._steps.items()},
         }
 
     @property
@@ -285,3 +286,9 @@ class ProcessTracker:
         self.current = replace(self.current, started_us=self.current.started_us + moved_us)
         self._steps = {kind: replace(step, started_us=step.started_us + moved_us) for kind, step in self._steps.items()}
         self._latest_us += moved_us
+
+
+@lru_cache(maxsize=16)
+def _as_data(part: Process | Step) -> Mapping[str, Any]:
+    """What stands in the state, which is asked for at each scan and nearly always the same; nobody may change it."""
+    return asdict(part)

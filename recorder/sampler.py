@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -64,6 +64,32 @@ class LatestScan:
     timestamps_us: npt.NDArray[np.int64]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RoleRows:
+    """Where a plan reads what plays a role; worked out once, since a scan may have a thousand rows.
+
+    Attributes:
+        rows: row of the scan and parameter id, of each role that is a number.
+        has_recipe: whether the recipe is read here, as number or text.
+        is_empty: whether nothing of the plan plays a role.
+    """
+
+    rows: tuple[tuple[int, int], ...]
+    has_recipe: bool
+    is_empty: bool
+
+    @classmethod
+    def of(cls, plan: ReadPlan, roles: Roles) -> Self:
+        """Look through a plan."""
+        wanted = {roles.run_state, roles.run_counter, roles.recipe, roles.step, roles.cycle} - {None}
+        read = {parameter.parameter_id for parameter in plan.parameters}
+        return cls(
+            rows=tuple((row, p.parameter_id) for row, p in enumerate(plan.rows) if p.parameter_id in wanted),
+            has_recipe=roles.recipe in read,
+            is_empty=not wanted & read,
+        )
+
+
 class Recording:
     """What all samplers share: the process in force, the spool, the clock and the counts.
 
@@ -101,23 +127,19 @@ class Recording:
         """What must be kept with the next entries."""
         return {"tracker": self.tracker.state, "last_slots": dict(self.last_slots)}
 
-    def observe(self, plan: ReadPlan, scan: Scan, timestamps_us: npt.NDArray[np.int64]) -> list[Entry]:
+    def observe(self, role_rows: RoleRows, scan: Scan, timestamps_us: npt.NDArray[np.int64]) -> list[Entry]:
         """Let the tracker see a scan; only the scan that carries run_state or a step can change the process."""
-        roles = self.roles
         self.texts.update(scan.texts)
-        wanted = {roles.run_state, roles.run_counter, roles.recipe, roles.step, roles.cycle} - {None}
         seen = False
-        for row, parameter in enumerate(plan.rows):
-            if parameter.parameter_id not in wanted:
-                continue
+        for row, parameter_id in role_rows.rows:
             if scan.quality[row] >= FIRST_UNCERTAIN:
-                self._role_values[parameter.parameter_id] = float(scan.values[row])
+                self._role_values[parameter_id] = float(scan.values[row])
                 seen = True
             else:
                 # what was true of the scan before is not known to be true of this one
-                self._role_values.pop(parameter.parameter_id, None)
-        if roles.recipe not in scan.texts and any(p.parameter_id == roles.recipe for p in plan.parameters):
-            self.texts.pop(roles.recipe or 0, None)
+                self._role_values.pop(parameter_id, None)
+        if role_rows.has_recipe and self.roles.recipe not in scan.texts:
+            self.texts.pop(self.roles.recipe or 0, None)
         if not seen:
             return []
         self.roles_seen.set()
@@ -195,15 +217,15 @@ class Sampler:
         self._grid = grid or Grid(interval_ms=interval_ms, clock=recording.clock, after=self._before)
         self._encoder = RowEncoder(plan.parameter_ids)
         self._unspooled: deque[asyncio.Future[int]] = deque()
-        self.has_roles = self._plan_has_roles()
+        self._role_rows = RoleRows.of(plan, recording.roles)
         self._task: asyncio.Task[None] | None = None
         self._is_waiting = False
         self._stopping = False
 
-    def _plan_has_roles(self) -> bool:
-        roles = self._recording.roles
-        wanted = {roles.run_state, roles.run_counter, roles.recipe, roles.step, roles.cycle}
-        return any(parameter.parameter_id in wanted for parameter in self._plan.parameters)
+    @property
+    def has_roles(self) -> bool:
+        """Whether its scans say what the tool does."""
+        return not self._role_rows.is_empty
 
     def stop(self) -> None:
         """End after the scan that is under way; at once where the next slot is only waited for."""
@@ -232,7 +254,7 @@ class Sampler:
         slot_us = slot.number * self._interval_ms * 1000
         entries: list[Entry] = []
         if self.has_roles and len(timestamps_us):
-            entries += recording.observe(self._plan, scan, timestamps_us)
+            entries += recording.observe(self._role_rows, scan, timestamps_us)
         else:
             recording.texts.update(scan.texts)
         now_us = int(timestamps_us[0]) if len(timestamps_us) else recording.clock.utc_us(scan.ended_ns)
