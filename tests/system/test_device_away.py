@@ -32,9 +32,11 @@ def test_a_tool_that_is_away_makes_bad_rows_and_no_gap(plant: Plant) -> None:
     assert {"not_connected"} <= {slot.cause for slot in failed} <= {"not_connected", "timeout"}
     assert sum(slot.slots for slot in failed) > 20
     assert all(slot.rows > 0 for slot in failed), "a failed slot stores its rows too"
-    assert records.events("device_lost") == 1
+    # the kernel of a dying tool may take one more connection, which then is lost too
+    lost = records.events("device_lost")
+    assert 1 <= lost <= 2
     assert records.events("device_unreachable") >= 1
-    assert records.events("device_connected") == 2
+    assert records.events("device_connected") == lost + 1
     assert "Traceback" not in plant.log_text()
     # the newest value is good again
     last = "SELECT quality FROM process_data_points WHERE process_id = $1 ORDER BY timestamp DESC LIMIT 1"
