@@ -33,6 +33,50 @@ _ROW_TYPES: Final = tuple(_row_type(layout) for layout in range(4))
 _NULL: Final = -1
 
 
+_MOST_LAYOUTS: Final = 8
+"""Ways in which NULLs lie among the rows of a plan that are kept prepared; a tool has one or two."""
+
+
+class _Group:
+    """Rows of one layout, and the places in them that change from scan to scan.
+
+    Attributes:
+        indices: rows of the scan that belong here.
+    """
+
+    def __init__(self, layout: int, indices: npt.NDArray[np.intp], parameter_ids: npt.NDArray[np.int32]) -> None:
+        self.indices = indices
+        self._rows = rows = np.zeros(len(indices), dtype=_ROW_TYPES[layout])
+        rows["columns"] = 6
+        rows["l1"] = rows["l2"] = 8
+        rows["l3"] = 8 if layout & _HAS_VALUE else _NULL
+        rows["l4"] = 8 if layout & _HAS_SET_VALUE else _NULL
+        rows["l5"] = 4
+        rows["parameter_id"] = parameter_ids[indices]
+        rows["l6"] = 2
+        self._timestamp, self._process_id, self._quality = rows["timestamp"], rows["process_id"], rows["quality"]
+        self._value = rows["value"] if layout & _HAS_VALUE else None
+        self._set_value = rows["set_value"] if layout & _HAS_SET_VALUE else None
+
+    def encode(
+        self,
+        process_id: int,
+        timestamps: npt.NDArray[np.int64],
+        values: npt.NDArray[np.float64],
+        set_values: npt.NDArray[np.float64],
+        quality: npt.NDArray[np.int16],
+    ) -> bytes:
+        indices = self.indices
+        self._timestamp[:] = timestamps[indices]
+        self._process_id[:] = process_id
+        self._quality[:] = quality[indices]
+        if self._value is not None:
+            self._value[:] = values[indices]
+        if self._set_value is not None:
+            self._set_value[:] = set_values[indices]
+        return self._rows.tobytes()
+
+
 class RowEncoder:
     """Encodes the scans of one plan; what does not change from scan to scan is prepared once.
 
@@ -42,8 +86,7 @@ class RowEncoder:
 
     def __init__(self, parameter_ids: npt.NDArray[np.int32]) -> None:
         self._parameter_ids = parameter_ids
-        self._layout: npt.NDArray[np.uint8] | None = None
-        self._groups: list[tuple[int, npt.NDArray[np.intp], npt.NDArray[np.void]]] = []
+        self._groups: dict[bytes, list[_Group]] = {}
 
     def encode(
         self,
@@ -66,37 +109,24 @@ class RowEncoder:
         Returns:
             One row a parameter, without signature and trailer; rows with NULLs come first.
         """
-        layout = (~np.isnan(values)).astype(np.uint8) * np.uint8(_HAS_VALUE) + (~np.isnan(set_values)).astype(np.uint8)
-        if self._layout is None or not np.array_equal(layout, self._layout):
-            self._prepare(layout)
-        parts = []
-        for kind, indices, rows in self._groups:
-            rows["timestamp"] = timestamps_us[indices] - POSTGRES_EPOCH_US
-            rows["process_id"] = process_id
-            if kind & _HAS_VALUE:
-                rows["value"] = values[indices]
-            if kind & _HAS_SET_VALUE:
-                rows["set_value"] = set_values[indices]
-            rows["quality"] = quality[indices]
-            parts.append(rows.tobytes())
-        return b"".join(parts)
+        no_value, no_set_value = np.isnan(values), np.isnan(set_values)
+        key = no_value.tobytes() + no_set_value.tobytes()
+        groups = self._groups.get(key)
+        if groups is None:
+            groups = self._prepare(key, no_value, no_set_value)
+        timestamps = timestamps_us - POSTGRES_EPOCH_US
+        return b"".join([group.encode(process_id, timestamps, values, set_values, quality) for group in groups])
 
-    def _prepare(self, layout: npt.NDArray[np.uint8]) -> None:
-        self._layout = layout
-        self._groups = []
-        for kind, row_type in enumerate(_ROW_TYPES):
-            indices = np.flatnonzero(layout == kind)
-            if not len(indices):
-                continue
-            rows = np.zeros(len(indices), dtype=row_type)
-            rows["columns"] = 6
-            rows["l1"] = rows["l2"] = 8
-            rows["l3"] = 8 if kind & _HAS_VALUE else _NULL
-            rows["l4"] = 8 if kind & _HAS_SET_VALUE else _NULL
-            rows["l5"] = 4
-            rows["parameter_id"] = self._parameter_ids[indices]
-            rows["l6"] = 2
-            self._groups.append((kind, indices, rows))
+    def _prepare(
+        self, key: bytes, no_value: npt.NDArray[np.bool_], no_set_value: npt.NDArray[np.bool_]
+    ) -> list[_Group]:
+        layouts = ~no_value * _HAS_VALUE + ~no_set_value * _HAS_SET_VALUE
+        found = [(layout, np.flatnonzero(layouts == layout)) for layout in range(len(_ROW_TYPES))]
+        groups = [_Group(layout, indices, self._parameter_ids) for layout, indices in found if len(indices)]
+        if len(self._groups) >= _MOST_LAYOUTS:
+            self._groups.clear()
+        self._groups[key] = groups
+        return groups
 
 
 def copy_payload(parts: list[bytes]) -> bytearray:
