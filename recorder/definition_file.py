@@ -1,8 +1,10 @@
 """Definitions as a CSV file: the columns that an engineer keeps in a spreadsheet."""
 
 import csv
+import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import isfinite, nan
 from pathlib import Path
 from typing import Any, Final
 
@@ -88,20 +90,25 @@ def read_definition_file(path: Path, *, word_order: WordOrder = WordOrder.CDAB) 
     findings += examine(list(located.values()))
     return DefinitionFile(
         path=path,
-        definitions=tuple(_without_impossible_place(item.definition) for item in located.values()),
+        definitions=tuple(_usable(item.definition, located) for item in located.values()),
         findings=tuple(sorted(findings, key=lambda finding: (finding.line, finding.code))),
     )
 
 
-def _without_impossible_place(definition: Definition) -> Definition:
-    if definition.is_configured or not definition.has_address:
-        return definition
-    nowhere = {"register_kind": None, "address": None, "data_type": None, "length": 0, "bit": None}
-    return definition.model_copy(update=nowhere)
+def _usable(definition: Definition, located: Mapping[str, Located]) -> Definition:
+    """Without what cannot be: an impossible place, a set-value that nobody shows."""
+    changes: dict[str, Any] = {}
+    if definition.has_address and not definition.is_configured:
+        changes = {"register_kind": None, "address": None, "data_type": None, "length": 0, "bit": None}
+        changes["scale"] = definition.scale or 1.0
+    if definition.set_value_parameter not in located:
+        changes["set_value_parameter"] = ""
+    return definition.model_copy(update=changes) if changes else definition
 
 
 def _rows(path: Path, text: str) -> Iterator[tuple[int, Mapping[str, str]]]:
-    reader = csv.reader(text.splitlines(), strict=True)
+    # not splitlines(): a form feed or a Unicode line separator in a field ends no line
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     header: list[str] = []
     try:
         for fields in reader:
@@ -212,7 +219,7 @@ def _number(row: Mapping[str, str], column: str, default: float | None = None) -
         value = float(text)
     except ValueError:
         raise _FaultError(f"{column}: {text!r} is no number") from None
-    if value != value or value in {float("inf"), float("-inf")}:  # noqa: PLR0124  (NaN)
+    if not isfinite(value):
         raise _FaultError(f"{column}: {text!r} is no finite number")
     return value
 
@@ -248,6 +255,9 @@ def _word_order(row: Mapping[str, str], default: WordOrder) -> WordOrder:
 def _sentinels(row: Mapping[str, str]) -> tuple[float, ...]:
     texts = row.get("sentinels", "").replace(";", " ").split()
     try:
-        return tuple(float(int(text, 16)) if text.lower().startswith("0x") else float(text) for text in texts)
-    except ValueError:
-        raise _FaultError(f"sentinels: {row['sentinels']!r} are not numbers separated by spaces") from None
+        sentinels = tuple(float(int(text, 16)) if text.lower().startswith("0x") else float(text) for text in texts)
+    except (ValueError, OverflowError):
+        sentinels = (nan,)
+    if not all(isfinite(sentinel) for sentinel in sentinels):
+        raise _FaultError(f"sentinels: {row['sentinels']!r} are not numbers separated by spaces")
+    return sentinels

@@ -10,12 +10,15 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
+import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from hal.errors import DefinitionError
 from hal.parameter import DataType, Parameter, RegisterKind, WordOrder
 from recorder.database import Session
 from recorder.errors import DefinitionsError
+
+log = structlog.get_logger()
 
 
 class Definition(BaseModel):
@@ -163,14 +166,20 @@ async def load_definitions(session: Session, machine: str) -> DefinitionSet:
 
 
 def save_last_good(definitions: DefinitionSet, path: Path) -> None:
-    """Keep a set on disk, so that the next start needs no database; replaces the file as a whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Keep a set on disk, so that the next start needs no database; replaces the file as a whole.
+
+    A disk that refuses is logged: this start has its definitions, and recording must not wait for the next one's.
+    """
     fresh = path.with_suffix(".new")
-    with fresh.open("w", encoding="utf-8") as file:
-        file.write(definitions.model_dump_json(indent=1))
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with fresh.open("w", encoding="utf-8") as file:
+            file.write(definitions.model_dump_json(indent=1))
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    except OSError as error:
+        log.warning("definitions_not_kept", file=str(path), reason=str(error))
 
 
 def load_last_good(path: Path, machine: str) -> DefinitionSet | None:

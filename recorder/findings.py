@@ -7,7 +7,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import pairwise
 from typing import Final
 
 from hal.errors import DefinitionError
@@ -76,7 +75,7 @@ def _examine_one(item: Located) -> Iterator[Finding]:
             d.to_parameter()
         except DefinitionError as error:
             reason = str(error).removeprefix(f"{d.full_name}: ")
-            yield _finding("impossible_address", Severity.ERROR, item, f"{reason}; it is not read")
+            yield _finding(_misfit(d), Severity.ERROR, item, f"{reason}; it is not read")
     yield from _examine_unit(item)
     yield from _examine_limits(item)
     if d.is_writable and d.write_address is None and d.register_kind in _READ_ONLY:
@@ -86,6 +85,16 @@ def _examine_one(item: Located) -> Iterator[Finding]:
             item,
             f"is_writable, but a {d.register_kind} cannot be written; give a write_address or is_writable = false",
         )
+
+
+def _misfit(d: Definition) -> str:
+    """Name why a parameter with an address cannot be read."""
+    if d.scale == 0:
+        return "scale_nonsense"
+    is_bit_kind = d.register_kind is not None and d.register_kind.is_bit
+    if (is_bit_kind and d.data_type is not DataType.BINARY) or d.bit is not None:
+        return "type_nonsense"
+    return "impossible_address"
 
 
 _READ_ONLY: Final = frozenset({RegisterKind.DISCRETE_INPUT, RegisterKind.INPUT_REGISTER})
@@ -147,10 +156,13 @@ def _examine_addresses(located: Sequence[Located]) -> Iterator[Finding]:
         places[item.definition.device, parameter.kind].append((item, parameter))
     for members in places.values():
         members.sort(key=lambda member: (member[1].address, member[1].bit or 0))
-        for (_, before), (item, parameter) in pairwise(members):
-            if parameter.address > before.last_address:
-                continue
-            if parameter.bit is not None and before.bit is not None and parameter.bit != before.bit:
+        reaching: list[Parameter] = []
+        for item, parameter in members:
+            # a long value may reach over several that follow it
+            reaching = [before for before in reaching if before.last_address >= parameter.address]
+            before = next((b for b in reversed(reaching) if not _are_different_bits(b, parameter)), None)
+            reaching.append(parameter)
+            if before is None:
                 continue
             if parameter.kind is RegisterKind.COIL:
                 code, what = "coil_claimed_twice", f"coil {parameter.address} is claimed by {before.name} too"
@@ -165,14 +177,33 @@ def _examine_addresses(located: Sequence[Located]) -> Iterator[Finding]:
             yield _finding(code, Severity.ERROR, item, f"{what}; check both against the manual")
 
 
+def _are_different_bits(one: Parameter, other: Parameter) -> bool:
+    return one.bit is not None and other.bit is not None and one.bit != other.bit
+
+
+def _scan_of(d: Definition) -> tuple[str, int]:
+    return d.device, d.scan_interval_ms
+
+
 def _examine_set_values(located: Sequence[Located]) -> Iterator[Finding]:
-    names = {item.definition.full_name for item in located}
+    named = {item.definition.full_name: item.definition for item in located}
     for item in located:
-        wanted = item.definition.set_value_parameter
-        if wanted and wanted not in names:
+        d = item.definition
+        if not d.set_value_parameter:
+            continue
+        shown_by = named.get(d.set_value_parameter)
+        if shown_by is None:
             yield _finding(
                 "set_value_parameter_missing",
                 Severity.ERROR,
                 item,
-                f"set_value_parameter {wanted!r} is no parameter of this file; write component/parameter",
+                f"set_value_parameter {d.set_value_parameter!r} is not in this file; write component/parameter",
+            )
+        elif not shown_by.is_configured or _scan_of(shown_by) != _scan_of(d):
+            yield _finding(
+                "set_value_parameter_elsewhere",
+                Severity.WARNING,
+                item,
+                f"set_value_parameter {d.set_value_parameter!r} is not read in the same scan: no set-value is stored; "
+                "give both the same device and scan_interval_ms, and an address",
             )
