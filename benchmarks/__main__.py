@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -17,7 +18,7 @@ from rich.text import Text
 from benchmarks import copy_rate, daemon_cost, request_count
 from benchmarks.figure import FULL, QUICK, Figure, Lengths
 from benchmarks.machine import Machine, look_at
-from benchmarks.rig import Server, server
+from benchmarks.rig import Server, default_folder, server
 from recorder import logs
 from recorder.cli.app import run_async
 
@@ -29,6 +30,7 @@ def main(
     only: Annotated[list[str] | None, typer.Option(help=f"One of {', '.join(ROWS)}; may be given again.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Shorter, below a minute, and less exact.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    folder: Annotated[Path | None, typer.Option(help="Folder on the disk to be measured; by default /var/tmp.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with status 1 where a goal is missed.")] = False,
 ) -> None:
     """Measure the recorder on this machine; each figure is a ratio or a cost within this one run."""
@@ -38,7 +40,7 @@ def main(
     logs.configure(level="warning")
     lengths = QUICK if quick else FULL
     started = time.monotonic()
-    with server() as place:
+    with server(folder or default_folder()) as place:
         version = place.postgres.version
         machine = look_at(place.folder, postgresql=version, fsync_s=lengths.fsync_s)
         figures = run_async(measure(place, lengths, only or ROWS))

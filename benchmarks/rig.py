@@ -70,12 +70,16 @@ class Server:
         return [str(program), "--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1", "--dbname", dsn]
 
 
+def default_folder() -> Path:
+    """Where there is room on a real disk: not /tmp, which is often kept in memory."""
+    usual = Path("/var/tmp")
+    return usual if usual.is_dir() else Path(tempfile.gettempdir())
+
+
 @contextmanager
-def server() -> Iterator[Server]:
-    """Start PostgreSQL as it is installed, fsync on; call it from the main thread."""
-    parent = Path("/var/tmp")  # not /tmp, which is often kept in memory
+def server(base: Path) -> Iterator[Server]:
+    """Start PostgreSQL as it is installed, fsync on, below a folder; call it from the main thread."""
     with ExitStack() as stack:
-        base = parent if parent.is_dir() else Path(tempfile.gettempdir())
         folder = Path(tempfile.mkdtemp(prefix="ald-bench-", dir=base))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         # beside the folder: the server's own user could not enter one of ours
