@@ -15,10 +15,11 @@ from recorder.acquisition import PlannedDevice, make_samplers, plan_devices, res
 from recorder.clock import Clock, is_synchronised
 from recorder.config import Config
 from recorder.control import serve
-from recorder.database import Database, DatabaseSettings, single_session
-from recorder.definitions import DefinitionSet, load_definitions, load_last_good, save_last_good
+from recorder.database import Database, DatabaseSettings
+from recorder.definition_source import DefinitionSource
+from recorder.definitions import DefinitionSet
 from recorder.entry import Entry, EntryKind
-from recorder.errors import DatabaseError, DefinitionsError, UsageError
+from recorder.errors import UsageError
 from recorder.instance import only_recorder_of
 from recorder.latency import LatencyRecorder
 from recorder.maintenance import maintain
@@ -30,9 +31,6 @@ from recorder.spool import Spool
 from recorder.status import picture
 from recorder.writer import PREPARED, Writer, WriterState
 
-DEFINITIONS_WAIT_S: Final = 3.0
-"""How long a start waits for the database before it takes the last good definitions."""
-_RETRY_S: Final = 2.0
 _ROLES_WAIT_S: Final = 1.0
 _SCAN_END_S: Final = 2.0
 _DRAIN_S: Final = 6.0
@@ -60,9 +58,15 @@ class Daemon:
         self._clock = Clock()
         self._latency = LatencyRecorder()
         self._definitions: DefinitionSet | None = None
-        self._definitions_source = ""
         self._planned: list[PlannedDevice] = []
         database = config.database
+        self._source = DefinitionSource(
+            machine=config.recorder.machine,
+            dsn=config.require_dsn(),
+            schema=database.schema_name,
+            last_good=config.recorder.data_directory / "definitions.json",
+            socket=config.control_socket,
+        )
         self._database = Database(
             DatabaseSettings(
                 dsn=config.require_dsn(),
@@ -106,39 +110,10 @@ class Daemon:
                 log.error("spool_damaged", set_aside=str(spool.set_aside))
                 self._append_event(spool, "spool_set_aside", {"file": spool.set_aside.name})
             stack.push_async_callback(self._database.close)
-            definitions = await self._obtain_definitions()
+            definitions = await self._source.obtain(self._stop)
             if definitions is not None:
                 await self._record(spool, definitions)
         log.info("stopped")
-
-    async def _obtain_definitions(self) -> DefinitionSet | None:
-        """Load them from the database, else take the last good copy, else wait; None when asked to stop meanwhile."""
-        machine = self._config.recorder.machine
-        path = self._config.recorder.data_directory / "definitions.json"
-        told = ""
-        while not self._stop.is_set():
-            try:
-                async with asyncio.timeout(DEFINITIONS_WAIT_S):
-                    async with single_session(self._database.settings.dsn, self._database.settings.schema) as session:
-                        loaded = await load_definitions(session, machine)
-                save_last_good(loaded, path)
-                self._definitions_source = "database"
-            except (DatabaseError, DefinitionsError, TimeoutError) as error:
-                reason = str(error) or f"no answer within {DEFINITIONS_WAIT_S:g} s"
-                kept = load_last_good(path, machine)
-                if kept is not None:
-                    log.warning("definitions_from_last_good_copy", file=str(path), reason=reason)
-                    self._definitions_source = "last good copy"
-                    return kept
-                if reason != told:
-                    log.warning("waiting_for_definitions", reason=reason)
-                    told = reason
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(_RETRY_S):
-                        await self._stop.wait()
-            else:
-                return loaded
-        return None
 
     async def _record(self, spool: Spool, definitions: DefinitionSet) -> None:
         config = self._config
@@ -205,7 +180,7 @@ class Daemon:
                 parameters=len(definitions.readable),
                 not_configured=len(definitions.definitions) - len(definitions.readable),
                 devices=[item.device.name for item in self._planned],
-                definitions=self._definitions_source,
+                definitions=self._source.used,
             )
             await self._stop.wait()
             log.info("stopping", waiting_entries=spool.depth.entries)
@@ -275,7 +250,7 @@ class Daemon:
             return picture(
                 config=self._config,
                 definitions=self._definitions,
-                definitions_source=self._definitions_source,
+                definitions_source=self._source.used,
                 planned=self._planned,
                 recording=recording,
                 writer=writer,

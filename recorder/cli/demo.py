@@ -176,7 +176,7 @@ async def _record(
 
 def _is_ready(picture: Mapping[str, Any]) -> bool:
     process = picture["process"]
-    return picture["writer"]["state"] == "writing" and process is not None and process["kind"] == "idle"
+    return picture.get("writer", {}).get("state") == "writing" and process is not None and process["kind"] == "idle"
 
 
 async def _picture(socket: Path) -> dict[str, Any]:

@@ -15,6 +15,9 @@ def status(config: ConfigOption = None, json: JsonOption = False) -> None:
     if json:
         print_json(picture)
         return
+    if picture["state"] != "recording":
+        print(f"{picture['machine']}: {picture['state']}, process {picture['pid']}: {picture['reason']}")
+        return
     process = picture["process"]
     scans, spool, writer = picture["scans"], picture["spool"], picture["writer"]
     print(f"{picture['machine']}: {picture['state']}, process {picture['pid']}")
