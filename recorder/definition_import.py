@@ -104,8 +104,10 @@ async def write(session: Session, machine: str, file: DefinitionFile) -> Compari
         await session.execute("upsert_components", machine_id, components)
         touched = [*comparison.added, *(change.definition for change in comparison.changed)]
         await session.execute_many("upsert_parameter", [_arguments(machine_id, d) for d in touched])
+        shown_by = {definition.full_name: (definition.component, definition.name) for definition in file.definitions}
         await session.execute_many(
-            "link_set_value_parameter", [(machine_id, d.component, d.name, d.set_value_parameter) for d in touched]
+            "link_set_value_parameter",
+            [(machine_id, d.component, d.name, *shown_by.get(d.set_value_parameter, (None, None))) for d in touched],
         )
         if comparison.removed_ids:
             await session.execute("deactivate_parameters", list(comparison.removed_ids))

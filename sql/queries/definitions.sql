@@ -9,7 +9,9 @@ SELECT parameter.id, component.name AS component, parameter.name, parameter.unit
        (SELECT count(*)
           FROM component_parameters counted
           JOIN machine_components its ON its.id = counted.component_id
-         WHERE its.machine_id = component.machine_id AND its.is_activated AND counted.is_active) AS expected
+          -- by name and not by the row's machine: counted once and not once a row
+          JOIN machines named ON named.id = its.machine_id AND named.name = $1::text
+         WHERE its.is_activated AND counted.is_active) AS expected
   FROM machines machine
   JOIN machine_components component ON component.machine_id = machine.id AND component.is_activated
   JOIN component_parameters parameter ON parameter.component_id = component.id AND parameter.is_active
@@ -66,13 +68,13 @@ SELECT component.id, $3::text, $4::text, $5::text, $6::text, $7::int, $8::text, 
        is_writable = excluded.is_writable, plc_symbol = excluded.plc_symbol, is_active = true;
 
 -- name: link_set_value_parameter
--- Says which parameter holds the tool's set-value of another; an empty name says none does.
+-- Says which parameter, by component and name, holds the tool's set-value of another; NULL says none does.
 UPDATE component_parameters parameter
    SET set_value_parameter_id = (
        SELECT shown_by.id
          FROM component_parameters shown_by
-         JOIN machine_components component ON component.id = shown_by.component_id
-        WHERE component.machine_id = $1::int AND component.name || '/' || shown_by.name = $4::text)
+         JOIN machine_components its ON its.id = shown_by.component_id
+        WHERE its.machine_id = $1::int AND its.name = $4::text AND shown_by.name = $5::text)
   FROM machine_components component
  WHERE component.id = parameter.component_id AND component.machine_id = $1::int
    AND component.name = $2::text AND parameter.name = $3::text;

@@ -1,5 +1,6 @@
 """Definitions into the database: what would change is what does, all of it or nothing."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import asyncpg
 import pytest
 
 from hal.plan import PlanLimits
+from recorder.daemon import DEFINITIONS_WAIT_S
 from recorder.database import Session, connect_once
 from recorder.definition_file import DefinitionFile, read_definition_file
 from recorder.definition_import import Comparison, compare, estimate, write
@@ -168,10 +170,11 @@ async def test_an_import_that_fails_leaves_nothing_behind(
 
 
 async def test_five_thousand_parameters_arrive_whole(session: Session, tmp_path: Path) -> None:
-    """No limit cuts the load."""
+    """No limit cuts the load, and it takes less than a start waits for it."""
     lines = [f"c{n % 50},p{n},,holding_register,{n},uint16,,," for n in range(5000)]
     await write(session, "tool", file_of(tmp_path, *lines))
-    loaded = await load_definitions(session, "tool")
+    async with asyncio.timeout(DEFINITIONS_WAIT_S):
+        loaded = await load_definitions(session, "tool")
     assert {d.full_name for d in loaded.definitions} == {f"c{n % 50}/p{n}" for n in range(5000)}
 
 
