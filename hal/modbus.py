@@ -159,11 +159,11 @@ class ModbusLink:
         if request is None:
             request = self._reads[block] = self._read_request(block)
         data, requested_ns, responded_ns = await self._ask(request)
-        payload = np.frombuffer(data, np.uint8)
         if block.kind.is_bit:
-            bits = np.unpackbits(payload, count=block.count, bitorder="little").astype(np.bool_)
+            packed = np.frombuffer(data, np.uint8)
+            bits = np.unpackbits(packed, count=block.count, bitorder="little").view(np.bool_)
             return Reading(data=bits, requested_ns=requested_ns, responded_ns=responded_ns)
-        words = payload.view(">u2").astype(np.uint16)
+        words = np.frombuffer(data, ">u2").astype(np.uint16)
         return Reading(data=words, requested_ns=requested_ns, responded_ns=responded_ns)
 
     def _read_request(self, block: Block) -> _Request:
