@@ -6,6 +6,7 @@ for example ``ALD_DATABASE__DSN`` or ``ALD_DEVICES__PLC__HOST``.
 
 import json
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -148,7 +149,7 @@ class ControlConfig(_Section):
     """The Unix socket over which console and commands talk to the daemon."""
 
     socket: Path | None = None
-    """Path of the socket; by default control.sock in the data directory."""
+    """Path of the socket, relative to the configuration file; by default control.sock in the data directory."""
 
 
 class LogConfig(_Section):
@@ -247,12 +248,27 @@ def _validated(content: dict[str, Any], *, source: str, folder: Path) -> Config:
     except ValidationError as error:
         raise ConfigurationError(_first_fault(error, source)) from error
     except (json.JSONDecodeError, ValueError) as error:  # a value of the environment that is no JSON
-        raise ConfigurationError(
-            f"environment {ENVIRONMENT_PREFIX}…: {error}; name single fields, as in ALD_DEVICES__PLC__HOST"
-        ) from error
-    data_directory = config.recorder.data_directory.expanduser()
-    placed = config.recorder.model_copy(update={"data_directory": Path(os.path.normpath(folder / data_directory))})
-    return config.model_copy(update={"recorder": placed})
+        raise ConfigurationError(_unparsable(error)) from error
+    recorder = config.recorder.model_copy(update={"data_directory": _placed(config.recorder.data_directory, folder)})
+    socket = config.control.socket
+    control = config.control.model_copy(update={"socket": socket and _placed(socket, folder)})
+    return config.model_copy(update={"recorder": recorder, "control": control})
+
+
+def _unparsable(error: ValueError) -> str:
+    """Name the variables of which one is not the JSON that a section, a list or a table must be."""
+    field = re.search(r'field "(\w+)"', str(error))
+    start = f"{ENVIRONMENT_PREFIX}{field[1] if field else ''}".upper()
+    names = sorted(name for name in os.environ if name.upper().startswith(start))
+    return (
+        f"environment {', '.join(names)}: cannot be understood; write a list as [1, 2] and "
+        "name single fields, as in ALD_DEVICES__PLC__HOST"
+    )
+
+
+def _placed(path: Path, folder: Path) -> Path:
+    """A path of the file is relative to the file, so that daemon and commands mean the same from any folder."""
+    return Path(os.path.normpath(folder / path.expanduser()))
 
 
 def _first_fault(error: ValidationError, source: str) -> str:
@@ -266,6 +282,7 @@ def _first_fault(error: ValidationError, source: str) -> str:
         "extra_forbidden": "there is no such field; see the annotated config.toml for all of them",
     }.get(first["type"], first["msg"].removeprefix("Value error, "))
     given = first.get("input")
-    shown = f" (got {given!r})" if isinstance(given, str | int | float | bool) and "dsn" not in field else ""
+    may_be_secret = "dsn" in field or (isinstance(given, str) and "://" in given)
+    shown = f" (got {given!r})" if isinstance(given, str | int | float | bool) and not may_be_secret else ""
     more = f"; and {len(faults) - 1} more" if len(faults) > 1 else ""
     return f"{source}: {field}: {message}{shown}{more}"

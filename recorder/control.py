@@ -15,12 +15,14 @@ from typing import Any, Final
 
 import structlog
 
-from recorder.errors import DaemonAwayError, RecorderError, UsageError
+from recorder.errors import ConfigurationError, DaemonAwayError, OutsideError, RecorderError, UsageError
 
 SOCKET_MODE: Final = 0o660
 LONGEST_LINE: Final = 1_000_000
 _LONGEST_PATH: Final = 100
 """Bytes; the kernel takes 107 for a Unix socket."""
+
+_ERRORS: Final = {UsageError.exit_status: UsageError, OutsideError.exit_status: OutsideError}
 
 Handler = Callable[[Mapping[str, Any]], Awaitable[Any]]
 log = structlog.get_logger()
@@ -41,10 +43,11 @@ async def serve(path: Path, handlers: Mapping[str, Handler]) -> AsyncIterator[No
     Args:
         path: the socket; an old one is replaced, since the file lock says that nobody else serves it.
         handlers: command name to what answers it; a `RecorderError` becomes the client's error.
+
+    Raises:
+        ConfigurationError: the socket cannot be made.
     """
     address = socket_address(path)
-    address.unlink(missing_ok=True)
-
     conversations: set[asyncio.Task[Any]] = set()
 
     async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -54,19 +57,26 @@ async def serve(path: Path, handlers: Mapping[str, Handler]) -> AsyncIterator[No
         task.add_done_callback(conversations.discard)
         try:
             while line := await reader.readline():
-                writer.write(json.dumps(await _answer(line, handlers), default=str).encode() + b"\n")
+                writer.write(_encoded(await _answer(line, handlers)))
                 await writer.drain()
-        except (ConnectionError, ValueError, asyncio.LimitOverrunError) as error:
+        except ConnectionError as error:
             log.debug("control_connection_ended", reason=str(error))
+        except ValueError:  # readline's word for a line beyond its limit; where the next one begins is not known
+            writer.write(_encoded({"error": f"a command is at most {LONGEST_LINE} bytes long", "exit_status": 2}))
         finally:
             writer.close()
 
     before = os.umask(0o117)
     try:
+        address.unlink(missing_ok=True)
         server = await asyncio.start_unix_server(converse, address, limit=LONGEST_LINE)
+        address.chmod(SOCKET_MODE)
+    except OSError as error:
+        raise ConfigurationError(
+            f"control.socket: {address}: {error.strerror or error}; choose another path"
+        ) from error
     finally:
         os.umask(before)
-    address.chmod(SOCKET_MODE)
     try:
         yield
     finally:
@@ -77,25 +87,32 @@ async def serve(path: Path, handlers: Mapping[str, Handler]) -> AsyncIterator[No
         address.unlink(missing_ok=True)
 
 
+def _encoded(answer: Mapping[str, Any]) -> bytes:
+    return json.dumps(answer, default=str).encode() + b"\n"
+
+
 async def _answer(line: bytes, handlers: Mapping[str, Handler]) -> dict[str, Any]:
     try:
         request = json.loads(line)
         handler = handlers[request["command"]]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         known = ", ".join(sorted(handlers))
         return {"error": f'not a command; expected {{"command": …}} with one of {known}', "exit_status": 2}
     try:
         return {"result": await handler(request)}
     except RecorderError as error:
         return {"error": str(error), "exit_status": error.exit_status}
+    except Exception as error:  # a fault of ours in one command must not cost the client its answer
+        log.exception("control_command_failed", command=request["command"])
+        return {"error": f"{request['command']}: {type(error).__name__}: {error}", "exit_status": 1}
 
 
 async def ask(path: Path, command: str, **arguments: object) -> Any:
     """Send one command to the daemon and return its result.
 
     Raises:
-        DaemonAwayError: nobody listens.
-        UsageError: the daemon refused the command.
+        DaemonAwayError: nobody listens, or went away before its answer was whole.
+        RecorderError: the daemon refused the command; of the kind that its exit status says.
     """
     address = socket_address(path)
     try:
@@ -110,15 +127,15 @@ async def ask(path: Path, command: str, **arguments: object) -> Any:
         writer.write(json.dumps({"command": command, **arguments}).encode() + b"\n")
         await writer.drain()
         line = await reader.readline()
-    except ConnectionError as error:
+    except (ConnectionError, ValueError) as error:
         raise DaemonAwayError(f"the recorder at {address} went away: {error}") from error
     finally:
         writer.close()
         with suppress(ConnectionError):
             await writer.wait_closed()
-    if not line:
+    if not line.endswith(b"\n"):
         raise DaemonAwayError(f"the recorder at {address} went away without an answer")
     answer = json.loads(line)
     if "error" in answer:
-        raise UsageError(answer["error"])
+        raise _ERRORS.get(answer["exit_status"], RecorderError)(answer["error"])
     return answer["result"]

@@ -36,6 +36,10 @@ def only_recorder_of(data_directory: Path) -> Iterator[None]:
                 f"{data_directory}: a recorder runs here already ({_holder(file.read())}); "
                 "stop it first, or give this one a [recorder] data_directory and number of its own"
             ) from None
+        except OSError as error:
+            raise SpoolError(
+                f"{path}: cannot be locked ({error.strerror}); put [recorder] data_directory on a local disk"
+            ) from error
         file.seek(0)
         file.truncate()
         file.write(json.dumps({"pid": os.getpid(), "since": datetime.now(UTC).isoformat(timespec="seconds")}))

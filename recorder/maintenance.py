@@ -23,8 +23,12 @@ def disk_use_percent(folder: Path) -> float:
 
 
 def warn_of_full_disk(folder: Path, *, warning_percent: float) -> None:
-    """Log a warning when the disk of the data directory fills up."""
-    percent = disk_use_percent(folder)
+    """Log a warning when the disk of the data directory fills up, or cannot be asked."""
+    try:
+        percent = disk_use_percent(folder)
+    except OSError as error:
+        log.warning("disk_unknown", folder=str(folder), reason=str(error))
+        return
     if percent >= warning_percent:
         log.warning("disk_almost_full", folder=str(folder), used_percent=round(percent, 1))
 

@@ -9,7 +9,6 @@ import asyncpg
 import pytest
 
 from hal.plan import PlanLimits
-from recorder.daemon import DEFINITIONS_WAIT_S
 from recorder.database import Session, connect_once
 from recorder.definition_file import DefinitionFile, read_definition_file
 from recorder.definition_import import Comparison, compare, estimate, write
@@ -173,7 +172,7 @@ async def test_five_thousand_parameters_arrive_whole(session: Session, tmp_path:
     """No limit cuts the load, and it takes less than a start waits for it."""
     lines = [f"c{n % 50},p{n},,holding_register,{n},uint16,,," for n in range(5000)]
     await write(session, "tool", file_of(tmp_path, *lines))
-    async with asyncio.timeout(DEFINITIONS_WAIT_S):
+    async with asyncio.timeout(3):
         loaded = await load_definitions(session, "tool")
     assert {d.full_name for d in loaded.definitions} == {f"c{n % 50}/p{n}" for n in range(5000)}
 
