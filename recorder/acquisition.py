@@ -8,7 +8,7 @@ from hal.device import Device
 from hal.errors import DefinitionError
 from hal.health import DeviceEvent
 from hal.modbus import ModbusTcpSettings, tcp_link
-from hal.parameter import Parameter
+from hal.parameter import DataType, Parameter
 from hal.plan import PlanLimits, ReadPlan, plans_by_interval
 from recorder.config import Config, DeviceConfig, ProcessConfig
 from recorder.definitions import Definition, DefinitionSet
@@ -56,8 +56,10 @@ def resolve_roles(config: ProcessConfig, definitions: DefinitionSet) -> Roles:
         if not full_name:
             return None
         definition = definitions.find(full_name)
-        if definition is None or not definition.is_configured:
+        is_text = definition is not None and definition.data_type is DataType.ASCII
+        if definition is None or not definition.is_configured or (is_text and field != "recipe"):
             what = "no such parameter" if definition is None else "that parameter has no address"
+            what = "that parameter is text and no number" if is_text else what
             raise ConfigurationError(
                 f"process.{field}: {full_name!r}: {what} in the definitions of {definitions.machine!r}; "
                 "see ald-recorder definitions list"
