@@ -1,19 +1,16 @@
 """PostgreSQL: the pool, its prepared statements and COPY. The only file that knows asyncpg."""
 
 import asyncio
-import json
-import re
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self
-from urllib.parse import unquote, urlsplit
 
 import asyncpg
 
+from recorder.dsn import describe_dsn, wrong_dsn
 from recorder.errors import (
-    ConfigurationError,
     DatabaseError,
     DatabaseUnreachableError,
     StreamFencedError,
@@ -41,24 +38,7 @@ _COPY_POINTS: Final = (
     'COPY process_data_points ("timestamp", process_id, value, set_value, parameter_id, quality) '
     "FROM STDIN (FORMAT binary)"
 )
-_ESCAPED_NUL: Final = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
-"""The six characters by which JSON writes a NUL, but not those of a backslash followed by u0000."""
 _STREAM_ERRORS: Final = {"AL001": StreamFencedError, "AL002": StreamOutOfStepError}
-
-
-def describe_dsn(dsn: str) -> str:
-    """Name a database for an error message: host, port and database, never the password."""
-    try:
-        parts = urlsplit(dsn)
-        if "@" in parts.path:
-            return "the configured DSN"  # a password with a slash that is not percent-encoded ends up here
-        query = dict(pair.split("=", 1) for pair in parts.query.split("&") if "=" in pair)
-        host = parts.hostname or unquote(query.get("host", "the local socket"))
-        port = parts.port or query.get("port", "5432")
-    except ValueError:
-        return "the configured DSN"
-    database = parts.path.lstrip("/") or parts.username or "postgres"
-    return f"database {database} at {host}:{port}"
 
 
 def translate(error: BaseException, *, operation: str, dsn: str) -> DatabaseError:
@@ -114,18 +94,9 @@ async def connect_once(
     try:
         return await asyncpg.connect(dsn, timeout=timeout_s, server_settings=settings, connection_class=_Connection)
     except (ValueError, asyncpg.ClientConfigurationError) as error:
-        raise _wrong_dsn(error) from error
+        raise wrong_dsn(error) from error
     except FOREIGN_ERRORS as error:
         raise translate(error, operation="connect", dsn=dsn) from error
-
-
-def _wrong_dsn(error: Exception) -> ConfigurationError:
-    """Say that a DSN cannot be parsed; what exactly is left out, since it may quote a part of the password."""
-    reason = "its scheme is not postgresql" if "scheme" in str(error) else "it cannot be understood"
-    return ConfigurationError(
-        f"[database] dsn: {reason}; expected postgresql://user:password@host/name, special characters of the password "
-        "percent-encoded"
-    )
 
 
 def quote_identifier(name: str) -> str:
@@ -342,7 +313,7 @@ class Database:
                 },
             )
         except (ValueError, asyncpg.ClientConfigurationError) as error:
-            raise _wrong_dsn(error) from error
+            raise wrong_dsn(error) from error
         except FOREIGN_ERRORS as error:
             raise translate(error, operation="connect", dsn=settings.dsn) from error
 
@@ -405,9 +376,3 @@ async def single_session(dsn: str, schema: str) -> AsyncIterator[Session]:
             await connection.close(timeout=5)
         except FOREIGN_ERRORS:
             connection.terminate()
-
-
-def to_json(value: object) -> str:
-    """Encode a value for a jsonb argument; NUL characters are left out, since jsonb can hold none."""
-    encoded = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return _ESCAPED_NUL.sub(r"\1", encoded) if "\\u0000" in encoded else encoded

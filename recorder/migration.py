@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, Final
 from pogo_core.error import BadMigrationError
 from pogo_core.migration import Migration, topological_sort
 
-from recorder.database import FOREIGN_ERRORS, connect_once, describe_dsn, translate
+from recorder.database import FOREIGN_ERRORS, connect_once, translate
+from recorder.dsn import describe_dsn
 from recorder.errors import DatabaseError
 from sql import load_query
 

@@ -16,9 +16,10 @@ import structlog
 
 from recorder.batch import copy_payload
 from recorder.clock import Clock
-from recorder.database import Database, Session, to_json
+from recorder.database import Database, Session
 from recorder.entry import Entry, EntryKind, Outcome
 from recorder.errors import DatabaseError, RecorderClaimedError, SpoolError, StreamFencedError, StreamOutOfStepError
+from recorder.jsonb import to_json
 from recorder.latency import LatencyRecorder, Mark
 from recorder.spool import Spool
 from recorder.spool_store import SpooledEntry

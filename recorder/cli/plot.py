@@ -50,7 +50,8 @@ def plot(
     for line in range(height - 1, -1, -1):
         label = f"{high:.3g}" if line == height - 1 else f"{low:.3g}" if line == 0 else ""
         cells = "".join(blocks[max(0, min(8, int(level) - line * 8))] for level in levels)
-        lines.append(f"{label:>{left}} {'│' if is_unicode else '|'}{cells}{f' {unit}' if unit and line == height - 1 else ''}")
+        shown_unit = f" {unit}" if unit and line == height - 1 else ""
+        lines.append(f"{label:>{left}} {'│' if is_unicode else '|'}{cells}{shown_unit}")
     lines.append(f"{'':>{left}} {'└' if is_unicode else '+'}{('─' if is_unicode else '-') * width}")
     lines.append(f"{'':>{left}}  0 s{f'{span_s:.0f} s':>{width - 3}}")
     return lines

@@ -13,11 +13,10 @@ from recorder.database import (
     Database,
     DatabaseSettings,
     connect_once,
-    describe_dsn,
     single_session,
-    to_json,
     translate,
 )
+from recorder.dsn import describe_dsn
 from recorder.entry import COLUMNS
 from recorder.errors import (
     ConfigurationError,
@@ -26,6 +25,7 @@ from recorder.errors import (
     StreamFencedError,
     StreamOutOfStepError,
 )
+from recorder.jsonb import to_json
 from recorder.writer import PREPARED
 from sql import QUERIES
 from tests.recorder.proxy import Proxy
