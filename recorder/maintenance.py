@@ -47,6 +47,8 @@ async def make_partitions_ahead(database: Database, today: date) -> None:
 async def drop_old_partitions(database: Database, today: date, *, keep_days: int) -> list[str]:
     """Drop whole days of points older than the retention; returns the names of what was dropped.
 
+    The earlier of this machine's day and the database's counts, so that a clock that is ahead drops nothing.
+
     Args:
         database: an open pool.
         today: UTC.
@@ -59,7 +61,10 @@ async def drop_old_partitions(database: Database, today: date, *, keep_days: int
         return []
     dropped = []
     async with database.session() as session:
-        for row in await session.fetch("old_day_partitions", today - timedelta(days=keep_days)):
+        said = await session.fetch_one("database_day")
+        assert said is not None
+        first_kept = min(today, said["day"]) - timedelta(days=keep_days)
+        for row in await session.fetch("old_day_partitions", first_kept):
             name: str = row["name"]
             day = datetime.strptime(name[-8:], "%Y%m%d").replace(tzinfo=UTC).date()
             await session.execute("drop_day_partition", day)

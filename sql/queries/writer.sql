@@ -19,6 +19,10 @@ UPDATE recorder_streams SET last_sequence = $3::int8, updated_at = now()
 -- Makes the partition of points of one UTC day where it is missing.
 SELECT ensure_day_partition($1::date);
 
+-- name: database_day
+-- The UTC day by the clock of the database.
+SELECT (now() AT TIME ZONE 'UTC')::date AS day;
+
 -- name: old_day_partitions
 -- Partitions of points whose whole day lies before the given one.
 SELECT partition.relname AS name

@@ -84,6 +84,15 @@ async def test_retention_drops_whole_days_that_are_older(database: Database, con
     assert await drop_old_partitions(database, TODAY, keep_days=7) == []
 
 
+async def test_a_clock_that_is_ahead_drops_nothing(database: Database, connection: asyncpg.Connection) -> None:
+    """The controller believes that it is ten years later; the database knows better."""
+    today = datetime.now(UTC).date()
+    await make_partitions_ahead(database, today)
+    before = await days(connection)
+    assert await drop_old_partitions(database, today + timedelta(days=3650), keep_days=7) == []
+    assert await days(connection) == before
+
+
 async def test_without_retention_all_is_kept(database: Database, connection: asyncpg.Connection) -> None:
     """0 days means for ever."""
     await fill(connection, 5000, 0)
