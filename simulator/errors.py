@@ -4,6 +4,8 @@ SimulatorError
 ├── OptionError              a speed, seed or number of cycles that cannot be
 ├── RecipeError              a recipe that cannot run; all of its faults in one message
 ├── MapError                 a definitions file that does not fit the tool; names file and line
+├── FaultError               a fault, a script of faults or a condition that cannot be; names file and line
+├── TraceError               a recorded trace or its column map that cannot be served; names file and line
 ├── ListenError              the address cannot be served: port in use, no such host, not allowed
 ├── StoppedError             somebody waited for a state of a tool that has been stopped
 └── RequestRefusedError      a request that the tool answers with a Modbus exception
@@ -31,6 +33,23 @@ class RecipeError(SimulatorError):
 
 class MapError(SimulatorError):
     """A definitions file that does not fit the tool."""
+
+
+class FaultError(SimulatorError):
+    """A fault that cannot be injected as it is asked for.
+
+    Args:
+        message: what is wrong.
+        key: the word of the script or command that is wrong; empty where it is the whole.
+    """
+
+    def __init__(self, message: str, *, key: str = "") -> None:
+        super().__init__(message)
+        self.key = key
+
+
+class TraceError(SimulatorError):
+    """A recorded trace, or the map of its columns, that cannot be served."""
 
 
 class ListenError(SimulatorError):
