@@ -26,6 +26,9 @@ class PlantFaults:
         saturated_gauges: gauges that read flat at full scale.
         zero_drift_sccm: mass flow controller to what its reading is off by, also at set-value 0.
         chamber_leak_torr_l_s: air that leaks into the chamber.
+        is_lid_open: the chamber's lid is open: an interlock, and air.
+        is_water_lost: no cooling water flows: an interlock.
+        is_air_lost: the pneumatic pressure is gone: an interlock, and no valve moves.
         is_frozen: the PLC has stopped its program: time, plant and every register stand still, but it answers.
     """
 
@@ -36,6 +39,9 @@ class PlantFaults:
     saturated_gauges: frozenset[str] = frozenset()
     zero_drift_sccm: Mapping[str, float] = field(default_factory=dict)
     chamber_leak_torr_l_s: float = 0.0
+    is_lid_open: bool = False
+    is_water_lost: bool = False
+    is_air_lost: bool = False
     is_frozen: bool = False
 
 
