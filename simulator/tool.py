@@ -11,9 +11,11 @@ from typing import Final, Self
 from hal.parameter import RegisterKind
 from simulator import parameter_map, signals
 from simulator.errors import OptionError, SimulatorError, StoppedError
+from simulator.memory import Unit
 from simulator.plc import Plc
 from simulator.process import STEP_US, ToolState, standby
 from simulator.recipe import DEFAULT_CYCLES, Recipe, al2o3
+from simulator.recipe_file import builtin_library
 from simulator.run import RunStatus
 from simulator.server import serve
 
@@ -97,7 +99,7 @@ class SimulatedTool:
         self._speed = speed
         self._definitions = parameter_map.load(parameter_map.definitions_path())
         self._recipe = recipe or al2o3(cycles)
-        self._plc = Plc(self._definitions, standby(seed=seed, recipe=self._recipe))
+        self._plc = Plc(self._definitions, standby(seed=seed, recipe=self._recipe, library=builtin_library()))
         self._auto_start = auto_start
         self._waiters: list[_Waiter] = []
         self._stack = AsyncExitStack()
@@ -105,7 +107,8 @@ class SimulatedTool:
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
-            self._port = await stack.enter_async_context(serve(self._plc, host=self._host, port=self._port, unit=UNIT))
+            units = {UNIT: Unit(memory=self._plc)}
+            self._port = await stack.enter_async_context(serve(units, host=self._host, port=self._port))
             stack.callback(self._release_waiters)
             group = await stack.enter_async_context(asyncio.TaskGroup())
             if self._auto_start:
@@ -187,7 +190,7 @@ class SimulatedTool:
         return await self.wait_for(
             lambda state: (
                 state.run.status in {RunStatus.COMPLETED, RunStatus.ABORTED}
-                and not state.controls.is_start_requested
+                and signals.START not in state.controls.pending
                 and (counter is None or state.run.counter >= counter)
             )
         )
