@@ -18,6 +18,7 @@ GATEWAY_NO_RESPONSE: Final = 11
 _WORD_BYTES: Final = 2
 _READ_HEAD: Final = 2
 _REGISTER_FUNCTIONS: Final = {3: RegisterKind.HOLDING_REGISTER, 4: RegisterKind.INPUT_REGISTER}
+_REFUSING: Final = frozenset({FaultName.REFUSED, FaultName.PLC_RESTART})
 _DELAYS: Final = frozenset({FaultName.SLOW, FaultName.LATE})
 
 
@@ -97,7 +98,7 @@ class Wire:
     @property
     def is_refusing(self) -> bool:
         """Whether connections are refused."""
-        return any(fault.name is FaultName.REFUSED for fault in self._faults)
+        return any(fault.name in _REFUSING for fault in self._faults)
 
     @property
     def is_plain(self) -> bool:
