@@ -1,10 +1,10 @@
 """What a server needs of a device behind it: the seam between the wire and everything that can be served."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from hal.parameter import RegisterKind
+from hal.parameter import DataType, Parameter, RegisterKind
 
 IDENTITY: Final[Mapping[int, str]] = {
     0x00: "ALD recorder project",
@@ -15,6 +15,8 @@ IDENTITY: Final[Mapping[int, str]] = {
     0x05: "SIM-1",
 }
 """Basic and regular objects of the device identification, sections 6.21 of the MODBUS Application Protocol V1.1b3."""
+
+_DOUBLE: Final = frozenset({DataType.INT32, DataType.UINT32, DataType.FLOAT32})
 
 
 class Memory(Protocol):
@@ -44,3 +46,12 @@ class Unit:
     answer_delay_s: float = 0.0
     identity: Mapping[int, str] = field(default_factory=lambda: IDENTITY)
     double_words: Mapping[RegisterKind, frozenset[int]] = field(default_factory=dict)
+
+
+def double_words(parameters: Iterable[Parameter]) -> dict[RegisterKind, frozenset[int]]:
+    """First addresses of the 32-bit values among some parameters, by kind."""
+    firsts: dict[RegisterKind, set[int]] = {}
+    for parameter in parameters:
+        if parameter.data_type in _DOUBLE:
+            firsts.setdefault(parameter.kind, set()).add(parameter.address)
+    return {kind: frozenset(addresses) for kind, addresses in firsts.items()}
