@@ -1,6 +1,7 @@
-"""The real run of ../shared/data/al2o3_run, and what is measured of it and of a simulated one by the same arithmetic."""
+"""The real run of ../shared/data/al2o3_run, and what is measured of it and of a simulated one alike."""
 
 import csv
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -166,7 +167,7 @@ def simulated(seed: int = 2019) -> Run:
         thermocouples_c=columns[5:],
         doses=tuple(
             Dose(precursor=name, begin_s=begin_s, gained_ng_cm2=mass_after - mass)
-            for (name, begin_s, mass), (_, _, mass_after) in zip(begins, begins[1:], strict=False)
+            for (name, begin_s, mass), (_, _, mass_after) in itertools.pairwise(begins)
             if name != "long"
         ),
     )
