@@ -114,7 +114,7 @@ class RegisterMap:
         Args:
             values: one value for each parameter.
             previous: an image of this map.
-            ring: input registers besides the parameters.
+            ring: input registers besides the parameters; None leaves those of the previous image.
         """
         memory: dict[RegisterKind, list[list[int]]] = {}
         for name, kind, area, offset, words, encoder in self._places:
@@ -132,9 +132,12 @@ class RegisterMap:
                     for (first, _), words in zip(spans, memory[kind], strict=True)
                 )
             areas.setdefault(kind, ())
-        if ring is not None:
-            inputs = areas[RegisterKind.INPUT_REGISTER][: len(self._spans[RegisterKind.INPUT_REGISTER])]
-            areas[RegisterKind.INPUT_REGISTER] = (*inputs, ring)
+        own = len(self._spans[RegisterKind.INPUT_REGISTER])
+        rings = previous.areas[RegisterKind.INPUT_REGISTER][own:] if previous is not None else ()
+        areas[RegisterKind.INPUT_REGISTER] = (
+            *areas[RegisterKind.INPUT_REGISTER][:own],
+            *((ring,) if ring is not None else rings),
+        )
         return RegisterImage(values=values, areas=areas)
 
     def written(self, kind: RegisterKind, address: int, words: Sequence[int]) -> dict[str, float | str]:
