@@ -9,13 +9,13 @@ until = "cycle >= 5"      # or for_s = 20.0; without either to the end
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from simulator.condition import Condition, make_condition
 from simulator.errors import FaultError
-from simulator.fault import FAULT_KEYS, FaultName, make_fault
+from simulator.fault import FAULT_KEYS, Fault, FaultName, make_fault
 from simulator.fault_board import RESTART_S, Cue
 
 CUE_KEYS: Final = ("at_s", "when", "for_s", "until")
@@ -52,8 +52,13 @@ def make_cue(fields: Mapping[str, Any], names: frozenset[str], *, origin: str = 
     )
 
 
-def read_script(path: Path, names: frozenset[str]) -> tuple[Cue, ...]:
+def read_script(path: Path, names: frozenset[str], *, check: Callable[[Fault], None]) -> tuple[Cue, ...]:
     """Read a script.
+
+    Args:
+        path: the file.
+        names: every parameter of the tool, for conditions.
+        check: raises FaultError for a fault that the tool cannot have.
 
     Raises:
         FaultError: it cannot be read, or says what cannot be; names file and line.
@@ -77,7 +82,9 @@ def read_script(path: Path, names: frozenset[str]) -> tuple[Cue, ...]:
     cues = []
     for index, table in enumerate(tables):
         try:
-            cues.append(make_cue(table, names, origin=f"{path.name}, line {_line_of_table(text, index)}"))
+            cue = make_cue(table, names, origin=f"{path.name}, line {_line_of_table(text, index)}")
+            check(cue.fault)
+            cues.append(cue)
         except FaultError as fault:
             line = _line_of_table(text, index, key=fault.key)
             raise FaultError(f"{path}, line {line}: {fault}", key=fault.key) from fault

@@ -104,12 +104,8 @@ class Station:
                 has_plant=has_plant,
             )
         self.board = FaultBoard(components=components, has_plant=has_plant, endless=endless)
-        self._cues = () if options.fault_script is None else read_script(options.fault_script, self._names)
-        for cue in self._cues:
-            try:
-                self.board.check(cue.fault)
-            except FaultError as fault:
-                raise FaultError(f"{options.fault_script}: {cue.origin}: {fault}", key=fault.key) from fault
+        script = options.fault_script
+        self._cues = () if script is None else read_script(script, self._names, check=self.board.check)
         self.wire = Wire(tool.units, step=tool.step, on_hit=self.board.count_hit)
         self.board.on_change = self._put_in_force
         self.board.on_restart = self._restart

@@ -9,8 +9,9 @@ from types import TracebackType
 from typing import Final, Self
 
 from hal.parameter import RegisterKind
-from simulator import parameter_map, signals
+from simulator import heater_controller, parameter_map, signals
 from simulator.errors import OptionError, SimulatorError, StoppedError
+from simulator.heater_controller import HeaterController
 from simulator.memory import Unit, double_words
 from simulator.plc import Plc
 from simulator.process import STEP_US, ToolState, standby
@@ -105,8 +106,16 @@ class SimulatedTool:
         self._recipe = recipe or al2o3(cycles)
         self._plc = Plc(self._definitions, standby(seed=seed, recipe=self._recipe, library=builtin_library()))
         self._auto_start = auto_start
+        controller = HeaterController(time_us=lambda: self.state.time_us, seed=seed)
         tool = Tool(
-            units={UNIT: Unit(memory=self._plc, double_words=double_words(d.parameter for d in self._definitions))},
+            units={
+                UNIT: Unit(memory=self._plc, double_words=double_words(d.parameter for d in self._definitions)),
+                heater_controller.UNIT: Unit(
+                    memory=controller,
+                    answer_delay_s=heater_controller.ANSWER_DELAY_S,
+                    double_words=double_words(d.parameter for d in controller.definitions),
+                ),
+            },
             names=[definition.parameter.name for definition in self._definitions],
             step=lambda: self.state.step_index,
             values=lambda: self._plc.image.values,
