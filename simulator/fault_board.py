@@ -73,6 +73,7 @@ class FaultBoard:
         endless: cues in order of time, taken one after the other: chance.
 
     Attributes:
+        now_s: simulated seconds since the start of the simulator, as it was last told.
         on_change: called with the faults in force whenever they change.
         on_restart: called when a PLC restart begins.
     """
@@ -83,7 +84,7 @@ class FaultBoard:
         self._endless = endless
         self._placed: list[_Placed] = []
         self._next_number = 1
-        self._now_s = 0.0
+        self.now_s = 0.0
         self.on_change: Callable[[tuple[Fault, ...]], None] = lambda _faults: None
         self.on_restart: Callable[[], None] = lambda: None
 
@@ -91,11 +92,6 @@ class FaultBoard:
     def active(self) -> tuple[Fault, ...]:
         """The faults in force."""
         return tuple(placed.cue.fault for placed in self._placed if placed.began_s is not None)
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether nothing is in force and nothing waits, so that time need not be told."""
-        return not self._placed and self._endless is None
 
     def check(self, fault: Fault) -> None:
         """Make sure that the tool can have a fault.
@@ -120,7 +116,7 @@ class FaultBoard:
         number, self._next_number = self._next_number, self._next_number + 1
         placed = _Placed(number=number, cue=cue)
         self._placed.append(placed)
-        if cue.when is None and cue.at_s <= self._now_s:
+        if cue.when is None and cue.at_s <= self.now_s:
             self._begin(placed)
             self._tell()
         return number
@@ -154,7 +150,9 @@ class FaultBoard:
             now_s: simulated seconds since the start of the simulator, which a frozen PLC does not stop.
             values: gives the tool's values by parameter name; asked only where a condition waits.
         """
-        self._now_s = now_s
+        self.now_s = now_s
+        if not self._placed and self._endless is None:
+            return
         self._take_chances(now_s)
         known: Mapping[str, float | str] | None = None
         ended: list[_Placed] = []
@@ -199,7 +197,7 @@ class FaultBoard:
             self._next_number += 1
 
     def _begin(self, placed: _Placed) -> None:
-        placed.began_s = self._now_s
+        placed.began_s = self.now_s
         if placed.cue.fault.name is FaultName.PLC_RESTART:
             self.on_restart()
 

@@ -111,7 +111,6 @@ class Station:
         self.board.on_restart = self._restart
         self.port = options.port
         self.terminal: Path | None = None
-        self._now_s = 0.0
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -140,9 +139,7 @@ class Station:
         Args:
             now_s: simulated seconds since the start, which a frozen or restarted PLC does not stop.
         """
-        self._now_s = now_s
-        if not self.board.is_idle:
-            self.board.advance(now_s, self._tool.values)
+        self.board.advance(now_s, self._tool.values)
 
     def inject(self, fields: Mapping[str, Any]) -> int:
         """Inject a fault as a command does: ``name``, what belongs to it, and its beginning and end.
@@ -155,7 +152,7 @@ class Station:
         Raises:
             FaultError: it cannot be.
         """
-        return self.board.inject(make_cue(fields, self._names, now_s=self._now_s))
+        return self.board.inject(make_cue(fields, self._names, now_s=self.board.now_s))
 
     def _put_in_force(self, faults: tuple[Fault, ...]) -> None:
         if self._tool.set_plant_faults is not None:
