@@ -146,7 +146,7 @@ SMALL_TOOL: Final = ToolModel(
 and water raise the pressure by the 56 and 120 mTorr of al2o3_run in 0.1 s. Gauge noise: 0.02 % of 1 Torr [K]."""
 
 _REAL_SPEED_L_S: Final = 110.5 * TORR_L_S_OF_1_SCCM / 1.80
-_REAL_DELAY_US: Final = 750_000
+_REAL_DELAY_US: Final = 850_000
 """Until a pulse shows at the gauge of al2o3_run after its valve was told to open [M]."""
 
 REAL_RUN_TOOL: Final = ToolModel(

@@ -68,12 +68,16 @@ class Run:
 
 
 def decay_s(times_s: Numbers, rise_torr: Numbers) -> float:
-    """Time from the pulse's maximum until it has fallen to 1/e of it."""
+    """Time in which a pulse falls from 80 % of its maximum to 1/e of that: its flat top does not count."""
     top = int(np.argmax(rise_torr))
-    below = top + int(np.argmax(rise_torr[top:] < rise_torr[top] / np.e))
-    before, after = rise_torr[below - 1], rise_torr[below]
-    part = (before - rise_torr[top] / np.e) / (before - after)
-    return float(times_s[below - 1] + part * (times_s[below] - times_s[below - 1]) - times_s[top])
+    begin_torr = 0.8 * rise_torr[top]
+    return _falls_below(times_s, rise_torr, top, begin_torr / np.e) - _falls_below(times_s, rise_torr, top, begin_torr)
+
+
+def _falls_below(times_s: Numbers, rise_torr: Numbers, top: int, level_torr: float) -> float:
+    after = top + int(np.argmax(rise_torr[top:] < level_torr))
+    part = (rise_torr[after - 1] - level_torr) / (rise_torr[after - 1] - rise_torr[after])
+    return float(times_s[after - 1] + part * (times_s[after] - times_s[after - 1]))
 
 
 def measured() -> Run:
