@@ -112,6 +112,18 @@ class Bench:
             await connection.close()
         return [Point(value=row["value"], quality=row["quality"]) for row in rows]
 
+    async def times_s(self, full_name: str) -> list[float]:
+        """Time stamps of all rows of one parameter, in seconds since 1970."""
+        connection = await asyncpg.connect(self.database_url, server_settings={"search_path": "ald"})
+        try:
+            rows = await connection.fetch(
+                "SELECT timestamp FROM process_data_points WHERE parameter_id = $1 ORDER BY timestamp",
+                self.ids[full_name],
+            )
+        finally:
+            await connection.close()
+        return [row["timestamp"].timestamp() for row in rows]
+
     async def slots(self) -> dict[tuple[str, str], int]:
         """Slots by outcome and cause."""
         connection = await asyncpg.connect(self.database_url, server_settings={"search_path": "ald"})
