@@ -131,7 +131,7 @@ def read_map(path: Path, trace: Trace) -> tuple[Served, ...]:
     served: list[Served] = []
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
+            reader = csv.DictReader(file, restval="", strict=True)
             missing = [name for name in _REQUIRED if name not in (reader.fieldnames or ())]
             if missing:
                 raise TraceError(f"{path}, line 1: the column {missing[0]} is missing")
