@@ -27,7 +27,7 @@ DEFAULT_INTERVAL_MS: Final = 100
 _ADDED_TYPES: Final = {
     ELAPSED: (DataType.FLOAT64, "s"),
     ROWS: (DataType.UINT32, ""),
-    FINISHED: (DataType.UINT16, "boolean"),
+    FINISHED: (DataType.UINT16, ""),
     ROW_INDEX: (DataType.UINT32, ""),
 }
 _FILE_COLUMNS: Final = (
