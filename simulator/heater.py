@@ -42,6 +42,9 @@ class HeaterControl:
         kp: % of output for each C of deviation.
         ki: % of output for each C of deviation and second.
         kd: % of output for each C a second of change.
+        period_s: of the controller, whole `PERIOD_S`; the output stands still between.
+        low_limit_c: lowest set-value that is taken.
+        high_limit_c: highest one, and where the over-temperature interlock trips.
     """
 
     is_on: bool
@@ -49,6 +52,9 @@ class HeaterControl:
     kp: float
     ki: float
     kd: float
+    period_s: int = 1
+    low_limit_c: float = 0.0
+    high_limit_c: float = math.inf
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,7 +113,14 @@ def tuned(model: HeaterModel, set_value_c: float) -> HeaterControl:
 
 
 def step(
-    state: HeaterState, *, model: HeaterModel, control: HeaterControl, drift_noise: float, white_noise: float
+    state: HeaterState,
+    *,
+    model: HeaterModel,
+    control: HeaterControl,
+    drift_noise: float,
+    white_noise: float,
+    is_due: bool = True,
+    is_thermocouple_open: bool = False,
 ) -> HeaterState:
     """Advance by one `PERIOD_S`.
 
@@ -120,6 +133,8 @@ def step(
         control: what is asked of it.
         drift_noise: a standard normal number for the slow wander.
         white_noise: a standard normal number for the reading.
+        is_due: whether the controller computes in this period.
+        is_thermocouple_open: the controller then sees a cold zone, see `simulator.plant_faults`.
     """
     felt_percent, *on_their_way = *state.delayed_percent, state.output_percent
     target_c = AMBIENT_C + model.gain_c_per_percent * felt_percent
@@ -127,14 +142,17 @@ def step(
 
     memory = math.exp(-PERIOD_S / DRIFT_TIME_S)
     drift_c = state.drift_c * memory + DRIFT_C * math.sqrt(1 - memory * memory) * drift_noise
-    reading_c = temperature_c + drift_c + WHITE_C * white_noise
+    reading_c = 0.0 if is_thermocouple_open else temperature_c + drift_c + WHITE_C * white_noise
     filtered_c = reading_c + (state.filtered_c - reading_c) * math.exp(-PERIOD_S / DERIVATIVE_FILTER_S)
 
     integral_percent, output_percent = 0.0, 0.0
-    if control.is_on:
+    if control.is_on and not is_due:
+        integral_percent, output_percent = state.integral_percent, state.output_percent
+    elif control.is_on:
+        period_s = PERIOD_S * control.period_s
         deviation_c = control.set_value_c - reading_c
         slope_c_s = (filtered_c - state.filtered_c) / PERIOD_S
-        integral_percent = state.integral_percent + control.ki * deviation_c * PERIOD_S
+        integral_percent = state.integral_percent + control.ki * deviation_c * period_s
         wanted_percent = control.kp * deviation_c + integral_percent - control.kd * slope_c_s
         output_percent = min(max(wanted_percent, 0.0), FULL_OUTPUT_PERCENT)
         if (wanted_percent - output_percent) * deviation_c > 0:

@@ -1,13 +1,17 @@
 """The controller of the simulated tool: its memory as requests see it, over the plant as physics moves it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from hal.parameter import RegisterKind
-from simulator import process, signals
+from simulator import commands, process, signals
+from simulator.controls import controls
 from simulator.errors import MapError
+from simulator.event_ring import ring_area
 from simulator.parameter_map import Definition
-from simulator.process import ToolState
+from simulator.plant_faults import PlantFaults
 from simulator.registers import RegisterImage, RegisterMap
+from simulator.tool_state import ToolState, restarted
 
 
 class Plc:
@@ -29,8 +33,8 @@ class Plc:
         shown = signals.signals(state)
         _require_equal("parameters", self._map.names, frozenset(shown))
         writable = frozenset(definition.parameter.name for definition in definitions if definition.is_writable)
-        _require_equal("writable parameters", writable, signals.writable())
-        self._image = self._map.image(shown)
+        _require_equal("writable parameters", writable, commands.writable(state))
+        self._image = self._map.image(shown, ring=ring_area(state.events))
         self._imaged = state
 
     @property
@@ -42,7 +46,8 @@ class Plc:
     def image(self) -> RegisterImage:
         """The memory after the last step and write."""
         if self._imaged is not self._state:
-            self._image = self._map.image(signals.signals(self._state), self._image)
+            ring = None if self._imaged.events is self._state.events else ring_area(self._state.events)
+            self._image = self._map.image(signals.signals(self._state), self._image, ring=ring)
             self._imaged = self._state
         return self._image
 
@@ -64,7 +69,16 @@ class Plc:
         Raises:
             RequestRefusedError: the tool does not take it; then nothing of it was taken.
         """
-        self._state = signals.command(self._state, self._map.written(kind, address, words))
+        self._state = commands.command(self._state, self._map.written(kind, address, words))
+
+    def break_plant(self, faults: PlantFaults) -> None:
+        """Let exactly these things be broken from the next step on."""
+        old = self._state.controls
+        self._state = replace(self._state, controls=controls(old.settings, pending=old.pending, faults=faults))
+
+    def restart(self) -> None:
+        """Lose the supply and come back: counters, clock, run and events begin anew; plant and set-values stay."""
+        self._state = restarted(self._state)
 
 
 def _require_equal(what: str, of_map: frozenset[str], of_tool: frozenset[str]) -> None:

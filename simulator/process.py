@@ -1,165 +1,95 @@
-"""The whole tool as one frozen state and one pure step; it knows no clock, no socket and no loop.
+"""One pure step of the whole tool; it knows no clock, no socket and no loop.
 
 A step is always `STEP_US` of simulated time, whatever the speed: so a run is the same for the same seed. What the
 recipe does inside a step is done at its exact time, so pulses are never rounded to steps.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
-from simulator import chamber, heater, mass_flow, run
-from simulator.chamber import ChamberState
-from simulator.errors import OptionError
-from simulator.heater import HeaterControl, HeaterModel, HeaterState
-from simulator.mass_flow import MassFlowState
+from simulator import commanded, gas_flow, heater, interlock, mass_flow, plasma, vacuum, valve
+from simulator.controls import RESET, Controls
+from simulator.events import EventId
+from simulator.heater import HeaterState
+from simulator.interlock import REFUSES_RF, InterlockState
 from simulator.noise import normals
-from simulator.recipe import VALVES, Recipe
-from simulator.run import RunState, Stretch, Valves
-from simulator.valve import ValveState
+from simulator.recipe import Phase
+from simulator.run import Advance, Happened, RunStatus, Valves
+from simulator.tool_model import HEATERS
+from simulator.tool_state import STEP_US, ToolState, gauge_torr, reading_noise, standby
 
-STEP_US: Final = 10_000
-"""Simulated microseconds of one step: twice as fine as the fastest scan interval of the map."""
-GAUGE_NOISE_TORR: Final = 0.0002
-"""Noise of a 1 Torr capacitance gauge, 0.02 % of full scale [K]."""
-
-HEATER_MODELS: Final = (
-    HeaterModel(gain_c_per_percent=4.0, time_constant_s=600.0, dead_time_s=20.0),
-    HeaterModel(gain_c_per_percent=3.0, time_constant_s=300.0, dead_time_s=10.0),
-    HeaterModel(gain_c_per_percent=3.0, time_constant_s=300.0, dead_time_s=10.0),
-    HeaterModel(gain_c_per_percent=1.5, time_constant_s=900.0, dead_time_s=30.0),
-)
-"""Chamber, front line, back line, bottle of precursor 1: chuck and bottle within the ranges of domain.md, lines [K]."""
-HEATER_SET_VALUES_C: Final = (200.0, 120.0, 120.0, 40.0)
-FLOW_SET_VALUES_SCCM: Final = (10.0, 10.0)
-"""The two carrier lines: 20 sccm together."""
+__all__ = ["STEP_US", "ToolState", "advance", "standby", "step"]
 
 _STEPS_A_HEATER_PERIOD: Final = round(heater.PERIOD_S * 1e6) // STEP_US
-_READING_STREAM: Final = 0
+_STEPS_A_VACUUM_PERIOD: Final = vacuum.PERIOD_US // STEP_US
 _HEATER_STREAM: Final = 1
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Controls:
-    """What the tool's registers and coils ask of the plant.
-
-    Attributes:
-        heaters: one a heated zone.
-        flows_sccm: set-value of each mass flow controller.
-        cycles: of the next run.
-        is_start_requested: taken by the next step.
-        is_abort_requested: taken by the next step, after a start.
-    """
-
-    heaters: tuple[HeaterControl, ...]
-    flows_sccm: tuple[float, ...]
-    cycles: int
-    is_start_requested: bool = False
-    is_abort_requested: bool = False
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ToolState:
-    """Everything about the tool at one simulated time.
-
-    Attributes:
-        seed: of all noise.
-        step_index: steps since the PLC started.
-        recipe: the one that a start runs.
-    """
-
-    seed: int
-    step_index: int
-    recipe: Recipe
-    controls: Controls
-    run: RunState
-    valves: Valves
-    chamber: ChamberState
-    flows: tuple[MassFlowState, ...]
-    heaters: tuple[HeaterState, ...]
-
-    @property
-    def time_us(self) -> int:
-        """Simulated microseconds since the PLC started."""
-        return self.step_index * STEP_US
-
-    @property
-    def carrier_torr_l_s(self) -> float:
-        """Gas that the mass flow controllers let into the chamber."""
-        return sum(flow.flow_sccm for flow in self.flows) * chamber.TORR_L_S_OF_1_SCCM
-
-    @property
-    def gauge_torr(self) -> float:
-        """What the gauge reads: the chamber pressure and its noise of this step."""
-        return self.chamber.pressure_torr + GAUGE_NOISE_TORR * self._reading_noise[0]
-
-    @property
-    def flow_readings_sccm(self) -> tuple[float, ...]:
-        """What the mass flow controllers read: their flows and their noise of this step."""
-        return tuple(map(mass_flow.reading_sccm, self.flows, self._reading_noise[1:]))
-
-    @property
-    def _reading_noise(self) -> tuple[float, ...]:
-        return normals(seed=self.seed, stream=_READING_STREAM, index=self.step_index, width=1 + len(self.flows))
-
-
-def standby(*, seed: int, recipe: Recipe) -> ToolState:
-    """Build the tool as it waits for a run: pumped, at temperature, under carrier flow.
-
-    Raises:
-        OptionError: the seed is negative.
-    """
-    if seed < 0:
-        raise OptionError(f"the seed must be 0 or more, not {seed}")
-    flows = tuple(mass_flow.settled(sccm) for sccm in FLOW_SET_VALUES_SCCM)
-    pressure_torr = chamber.base_pressure_torr(sum(FLOW_SET_VALUES_SCCM) * chamber.TORR_L_S_OF_1_SCCM)
-    return ToolState(
-        seed=seed,
-        step_index=0,
-        recipe=recipe,
-        controls=Controls(
-            heaters=tuple(
-                heater.tuned(model, celsius) for model, celsius in zip(HEATER_MODELS, HEATER_SET_VALUES_C, strict=True)
-            ),
-            flows_sccm=FLOW_SET_VALUES_SCCM,
-            cycles=recipe.cycles,
-        ),
-        run=RunState(),
-        valves=(ValveState(),) * VALVES,
-        chamber=ChamberState(pressure_torr=pressure_torr),
-        flows=flows,
-        heaters=tuple(
-            heater.at_rest(model, celsius) for model, celsius in zip(HEATER_MODELS, HEATER_SET_VALUES_C, strict=True)
-        ),
-    )
-
-
 def step(state: ToolState) -> ToolState:
-    """Advance the tool by `STEP_US`."""
+    """Advance the tool by `STEP_US`; not at all while its PLC is frozen."""
+    if state.controls.faults.is_frozen:
+        return state
     begin_us = state.time_us
-    controls, run_state, valves = state.controls, state.run, state.valves
-    if controls.is_start_requested:
-        phases = state.recipe.with_cycles(controls.cycles).phases()
-        run_state, valves = run.start(run_state, valves, phases=phases, at_us=begin_us)
-    if controls.is_abort_requested:
-        run_state, valves = run.abort(run_state, valves, at_us=begin_us)
-    if controls.is_start_requested or controls.is_abort_requested:
-        controls = replace(controls, is_start_requested=False, is_abort_requested=False)
-    run_state, valves, stretches = run.advance(run_state, valves, begin_us, begin_us + STEP_US)
-
+    end_us = begin_us + STEP_US
     index = state.step_index + 1
+    going = Advance(run=state.run, valves=state.valves, delays_us=state.model.delays_us)
+    commands, instruments, is_reset = state.controls, state.instruments, False
+    if commands.pending:
+        is_reset = bool(commands.pending.get(RESET))
+        commands, instruments = commanded.take(state, going, begin_us)
+    if going.run.status is RunStatus.RUNNING:
+        going.proceed(begin_us, end_us, lambda waited: commanded.is_reached(state, waited))
+        if going.changes:
+            commands = commanded.with_settings(commands, going.changes)
+    phase = going.run.phase
+    valves, bottles, gases, grown = gas_flow.through(state, going.valves, begin_us, end_us)
+    locked, pumping, heaters = state.interlock, state.vacuum, state.heaters
+    is_due = index % _STEPS_A_VACUUM_PERIOD == 0
+    if is_due:
+        pumping = vacuum.step(pumping, control=commands.vacuum, pressure_torr=gases.pressure_torr)
+    if is_due or is_reset:
+        locked = interlock.step(
+            locked, faults=commands.faults, heaters=heaters, controls=commands.heaters, is_reset=is_reset
+        )
+        if locked is not state.interlock:
+            going.valves = valves
+            commands = commanded.act(locked, state.interlock, commands, going, end_us)
+            valves = going.valves
+    if index % _STEPS_A_HEATER_PERIOD == 0:
+        heaters = _heat(state, commands, index // _STEPS_A_HEATER_PERIOD)
+        bottles = gas_flow.warm(state, bottles, valves, heaters, end_us)
+    if any([each.is_open or each.closed_us + valve.PEAK_HOLD_US > begin_us for each in valves]):  # noqa: C419  (faster)
+        noise = reading_noise(state.seed, index)[0]
+        reading_torr = gauge_torr(gases.pressure_torr, commands=commands, model=state.model, noise=noise)
+        valves = _latched(valves, reading_torr, begin_us, going.happened)
     return ToolState(
         seed=state.seed,
         step_index=index,
-        recipe=state.recipe,
-        controls=controls,
-        run=run_state,
+        model=state.model,
+        recipes=state.recipes,
+        controls=commands,
+        run=going.run,
         valves=valves,
-        chamber=_through(stretches, state.chamber, state.carrier_torr_l_s),
-        flows=tuple(
-            mass_flow.step(flow, begin_us, STEP_US, set_value_sccm=sccm)
-            for flow, sccm in zip(state.flows, controls.flows_sccm, strict=True)
+        bottles=bottles,
+        vacuum=pumping,
+        chamber=gases,
+        surface=grown,
+        plasma=plasma.step(
+            state.plasma,
+            STEP_US / 1e6,
+            target_w=_power_w(phase, commands, locked),
+            pressure_torr=gases.pressure_torr,
         ),
-        heaters=_heat(state, controls) if index % _STEPS_A_HEATER_PERIOD == 0 else state.heaters,
+        flows=tuple(
+            [
+                mass_flow.step(flow, begin_us, STEP_US, set_value_sccm=sccm)
+                for flow, sccm in zip(state.flows, commands.flows_sccm, strict=True)
+            ]
+        ),
+        heaters=heaters,
+        interlock=locked,
+        instruments=instruments,
+        events=state.events.with_events(going.happened) if going.happened else state.events,
     )
 
 
@@ -170,25 +100,38 @@ def advance(state: ToolState, steps: int) -> ToolState:
     return state
 
 
-def _through(stretches: list[Stretch], state: ChamberState, carrier_torr_l_s: float) -> ChamberState:
-    for stretch in stretches:
-        precursor_open, water_open = stretch.open_valves
-        state = chamber.step(
-            state,
-            stretch.duration_us / 1e6,
-            carrier_torr_l_s=carrier_torr_l_s,
-            precursor_torr_l_s=chamber.PRECURSOR_TORR_L_S if precursor_open else 0.0,
-            water_torr_l_s=chamber.WATER_TORR_L_S if water_open else 0.0,
-        )
-    return state
+def _power_w(phase: Phase | None, commands: Controls, locked: InterlockState) -> float:
+    """Power that the generator is asked for: by the recipe's step, else by hand; none against an interlock."""
+    power_w = phase.step.power_w if phase is not None and phase.step.power_w else commands.rf_w
+    return 0.0 if power_w and locked.word & REFUSES_RF else power_w
 
 
-def _heat(state: ToolState, controls: Controls) -> tuple[HeaterState, ...]:
-    period = (state.step_index + 1) // _STEPS_A_HEATER_PERIOD
-    noise = normals(seed=state.seed, stream=_HEATER_STREAM, index=period, width=2 * len(HEATER_MODELS))
+def _heat(state: ToolState, commands: Controls, period: int) -> tuple[HeaterState, ...]:
+    noise = normals(seed=state.seed, stream=_HEATER_STREAM, index=period, width=2 * len(HEATERS))
     return tuple(
-        heater.step(zone, model=model, control=control, drift_noise=drift_noise, white_noise=white_noise)
-        for zone, model, control, drift_noise, white_noise in zip(
-            state.heaters, HEATER_MODELS, controls.heaters, noise[::2], noise[1::2], strict=True
+        heater.step(
+            zone,
+            model=model,
+            control=control,
+            drift_noise=drift_noise,
+            white_noise=white_noise,
+            is_due=period % control.period_s == 0,
+            is_thermocouple_open=name in commands.faults.open_thermocouples,
+        )
+        for name, zone, model, control, drift_noise, white_noise in zip(
+            HEATERS, state.heaters, state.model.zones, commands.heaters, noise[::2], noise[1::2], strict=True
         )
     )
+
+
+def _latched(valves: Valves, gauge_torr: float, begin_us: int, happened: Happened) -> Valves:
+    """Let the valves' peaks follow the gauge, and tell of those that stand from now on."""
+    end_us = begin_us + STEP_US
+    latched = []
+    for number, each in enumerate(valves, start=1):
+        follows = each.is_latching(begin_us) and gauge_torr > each.peak_torr
+        latched.append(replace(each, peak_torr=gauge_torr) if follows else each)
+        stands_us = each.closed_us + valve.PEAK_HOLD_US
+        if each.pulse_count and not each.is_open and begin_us < stands_us <= end_us:
+            happened.append((end_us, EventId.PEAK_LATCHED + number, latched[-1].peak_torr))
+    return tuple(latched)

@@ -9,16 +9,17 @@ from types import TracebackType
 from typing import Final, Self
 
 from hal.parameter import RegisterKind
-from simulator import parameter_map, signals
+from simulator import heater_controller, parameter_map, signals
 from simulator.errors import OptionError, SimulatorError, StoppedError
+from simulator.heater_controller import HeaterController
+from simulator.memory import Unit, double_words
 from simulator.plc import Plc
 from simulator.process import STEP_US, ToolState, standby
 from simulator.recipe import DEFAULT_CYCLES, Recipe, al2o3
+from simulator.recipe_file import builtin_library
 from simulator.run import RunStatus
-from simulator.server import serve
+from simulator.station import DEFAULT_HOST, DEFAULT_PORT, ServeOptions, Station, Tool
 
-DEFAULT_HOST: Final = "127.0.0.1"
-DEFAULT_PORT: Final = 5020
 UNIT: Final = 1
 MIN_SPEED: Final = 0.1
 MAX_SPEED: Final = 100.0
@@ -73,8 +74,13 @@ class SimulatedTool:
         cycles: of the built-in Al2O3 recipe.
         recipe: in place of the built-in one; its cycles then count.
         auto_start: begin a run at once rather than wait for the start coil.
+        options: where it is served and what goes wrong, in place of ``host`` and ``port``.
+
+    Attributes:
+        station: its port, its serial line and its faults.
 
     Raises:
+        FaultError: the script of faults has one that cannot be.
         OptionError: speed or seed cannot be.
         RecipeError: the cycles cannot be.
         MapError: the definitions file does not fit.
@@ -90,22 +96,40 @@ class SimulatedTool:
         cycles: int = DEFAULT_CYCLES,
         recipe: Recipe | None = None,
         auto_start: bool = False,
+        options: ServeOptions | None = None,
     ) -> None:
         if not MIN_SPEED <= speed <= MAX_SPEED:
             raise OptionError(f"the speed must be {MIN_SPEED:g} to {MAX_SPEED:g}, not {speed:g}")
-        self._host, self._port = host, port
+        self._options = options or ServeOptions(host=host, port=port)
         self._speed = speed
         self._definitions = parameter_map.load(parameter_map.definitions_path())
         self._recipe = recipe or al2o3(cycles)
-        self._plc = Plc(self._definitions, standby(seed=seed, recipe=self._recipe))
+        self._plc = Plc(self._definitions, standby(seed=seed, recipe=self._recipe, library=builtin_library()))
         self._auto_start = auto_start
+        controller = HeaterController(time_us=lambda: self.state.time_us, seed=seed)
+        tool = Tool(
+            units={
+                UNIT: Unit(memory=self._plc, double_words=double_words(d.parameter for d in self._definitions)),
+                heater_controller.UNIT: Unit(
+                    memory=controller,
+                    answer_delay_s=heater_controller.ANSWER_DELAY_S,
+                    double_words=double_words(d.parameter for d in controller.definitions),
+                ),
+            },
+            names=[definition.parameter.name for definition in self._definitions],
+            step=lambda: self.state.step_index,
+            values=lambda: self._plc.image.values,
+            set_plant_faults=self._plc.break_plant,
+            restart=self._plc.restart,
+        )
+        self.station = Station(tool, self._options)
         self._waiters: list[_Waiter] = []
         self._stack = AsyncExitStack()
         self._is_running = False
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
-            self._port = await stack.enter_async_context(serve(self._plc, host=self._host, port=self._port, unit=UNIT))
+            await stack.enter_async_context(self.station)
             stack.callback(self._release_waiters)
             group = await stack.enter_async_context(asyncio.TaskGroup())
             if self._auto_start:
@@ -131,8 +155,8 @@ class SimulatedTool:
     def description(self) -> ToolDescription:
         """What is served and where; the port is the real one once the tool is entered."""
         return ToolDescription(
-            host=self._host,
-            port=self._port,
+            host=self._options.host,
+            port=self.station.port,
             unit=UNIT,
             parameters=len(self._definitions),
             recipe=self._recipe.name,
@@ -187,7 +211,7 @@ class SimulatedTool:
         return await self.wait_for(
             lambda state: (
                 state.run.status in {RunStatus.COMPLETED, RunStatus.ABORTED}
-                and not state.controls.is_start_requested
+                and signals.START not in state.controls.pending
                 and (counter is None or state.run.counter >= counter)
             )
         )
@@ -201,6 +225,7 @@ class SimulatedTool:
             for _ in range(min(due - done, MAX_STEPS_A_TICK)):
                 self._plc.step()
                 done += 1
+                self.station.advance(done * STEP_US / 1e6)
                 if self._waiters:
                     self._wake_waiters()
             is_behind = due > done

@@ -15,7 +15,7 @@ from typer.exceptions import TyperException
 from hal.errors import DefinitionError, HalError
 from recorder.config import Config, load
 from recorder.errors import RecorderError
-from simulator.errors import ListenError, SimulatorError
+from simulator.errors import AwayError, ListenError, SimulatorError
 
 if sys.platform != "win32":
     import uvloop
@@ -87,7 +87,7 @@ def exit_status(error: BaseException) -> int | None:
     match error:
         case RecorderError():
             return error.exit_status
-        case ListenError():
+        case ListenError() | AwayError():
             return OUTSIDE
         case SimulatorError() | DefinitionError():
             return WRONG_USE

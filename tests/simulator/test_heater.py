@@ -8,9 +8,9 @@ import pytest
 
 from simulator.heater import AMBIENT_C, HeaterControl, HeaterModel, HeaterState, at_rest, step, tuned
 from simulator.noise import normals
-from simulator.process import HEATER_MODELS, HEATER_SET_VALUES_C
+from simulator.tool_model import SMALL_TOOL
 
-ZONES = list(zip(HEATER_MODELS, HEATER_SET_VALUES_C, strict=True))
+ZONES = list(zip(SMALL_TOOL.zones[:4], SMALL_TOOL.set_values_c[:4], strict=True))
 PERIODS_OF_79_MINUTES = 79 * 60
 
 

@@ -1,17 +1,20 @@
 """The tool's definitions file, and what is said about a broken one."""
 
+import csv
 from pathlib import Path
 
 import pytest
 
 from hal.parameter import DataType, RegisterKind, WordOrder
 from hal.plan import plans_by_interval
+from simulator.controls import initial_settings
 from simulator.errors import MapError
-from simulator.heater import tuned
 from simulator.parameter_map import definitions_path, load
-from simulator.process import FLOW_SET_VALUES_SCCM, HEATER_MODELS, HEATER_SET_VALUES_C
+from simulator.recipe import al2o3
 from simulator.registers import RegisterMap
-from simulator.signals import HEATERS, MASS_FLOWS
+from simulator.tool_model import HEATERS, SMALL_TOOL
+
+REAL_MAP = Path(__file__).parents[3] / "shared" / "data" / "ald_plc_map.csv"
 
 HEADER = (
     "component,parameter,unit,min_value,max_value,set_value,current_value,is_writable,"
@@ -27,29 +30,25 @@ def written(folder: Path, *lines: str) -> Path:
     return path
 
 
-def test_the_map_has_57_parameters_none_of_which_overlap() -> None:
+def test_the_map_has_192_parameters_none_of_which_overlap() -> None:
     """Making a register map of it refuses two owners of one address."""
     definitions = load(definitions_path())
-    assert len(definitions) == 57
-    assert len(RegisterMap(definitions).names) == 57
+    assert len(definitions) == 192
+    assert len(RegisterMap(definitions).names) == 192
 
 
-def test_the_fast_signals_lie_in_one_block_of_28_words_and_nothing_else_is_fast() -> None:
-    """One request of 20 ms reads run state to recipe name."""
+def test_the_fast_signals_lie_in_one_block_of_68_words_and_nothing_else_is_fast() -> None:
+    """One request of 20 ms reads run state to interlock word, every pulse counter, width and peak."""
     fast = [d.parameter for d in load(definitions_path()) if d.parameter.scan_interval_ms == 20]
-    words = sorted(
-        address
-        for parameter in fast
-        for address in range(parameter.address, parameter.last_address + 1)
-        if parameter.kind is RegisterKind.INPUT_REGISTER
-    )
-    assert words == list(range(3000, 3028))
+    words = sorted(address for parameter in fast for address in range(parameter.address, parameter.last_address + 1))
+    assert words == list(range(3000, 3068))
+    assert {parameter.kind for parameter in fast} == {RegisterKind.INPUT_REGISTER}
     assert {d.parameter.scan_interval_ms for d in load(definitions_path())} == {20, 100}
 
 
 def test_the_recorders_read_plan_needs_one_fast_request_and_six_slow_ones() -> None:
-    """With the default span and gap: coils, discrete inputs, and two blocks each of input and holding registers."""
-    plans = plans_by_interval(d.parameter for d in load(definitions_path()))
+    """With the default span and gap: coils, discrete inputs, two blocks each of holding and of input registers."""
+    plans = plans_by_interval([d.parameter for d in load(definitions_path())])
     assert {interval_ms: len(plan.blocks) for interval_ms, plan in plans.items()} == {20: 1, 100: 6}
 
 
@@ -71,25 +70,29 @@ def test_addresses_of_the_real_map_are_kept() -> None:
     assert at["Valve 2/valve_state"] == ("coil", 16)
 
 
+@pytest.mark.skipif(not REAL_MAP.is_file(), reason=f"the map of the real tool is not at {REAL_MAP}")
+def test_every_addressed_parameter_of_the_real_map_is_where_it_is_there() -> None:
+    """Kind, address and type of all 110 are those of the real PLC, whatever the parameter is called."""
+    ours = {
+        (d.parameter.kind.value, d.parameter.address): d.parameter.data_type.value for d in load(definitions_path())
+    }
+    with REAL_MAP.open(encoding="utf-8", newline="") as file:
+        real = [row for row in csv.DictReader(file) if row["modbus_address"]]
+    assert len(real) == 110
+    for row in real:
+        data_type = {"float": "float32"}.get(row["data_type"], row["data_type"])
+        assert ours[row["modbus_type"], int(row["modbus_address"])] == data_type, row["plc_symbol"]
+
+
 def test_the_set_values_of_the_file_are_those_that_the_tool_begins_with() -> None:
     """Importing the file and starting the tool leaves no drift between desired and real set-values."""
-    lines = definitions_path().read_text(encoding="utf-8").splitlines()
-    columns = lines[0].split(",")
-    rows = {
-        (row["component"], row["parameter"]): row
-        for row in (dict(zip(columns, line.split(","), strict=True)) for line in lines[1:])
-    }
-    for name, model, celsius in zip(HEATERS, HEATER_MODELS, HEATER_SET_VALUES_C, strict=True):
-        control = tuned(model, celsius)
-        assert float(rows[name, "temperature_set"]["set_value"]) == celsius
-        assert [float(rows[name, gain]["set_value"]) for gain in ("kp", "ki", "kd")] == [
-            control.kp,
-            control.ki,
-            control.kd,
-        ]
-        assert rows[name, "temperature_read"]["set_value_parameter"] == f"{name}/temperature_set"
-    for name, sccm in zip(MASS_FLOWS, FLOW_SET_VALUES_SCCM, strict=True):
-        assert float(rows[name, "flow_set"]["set_value"]) == sccm
+    settings = initial_settings(SMALL_TOOL, al2o3())
+    with definitions_path().open(encoding="utf-8", newline="") as file:
+        rows = {f"{row['component']}/{row['parameter']}": row for row in csv.DictReader(file)}
+    for name, value in settings.items():
+        assert (float(rows[name]["set_value"]) if rows[name]["set_value"] else "") == value, name
+    for name in HEATERS:
+        assert rows[f"{name}/temperature_read"]["set_value_parameter"] == f"{name}/temperature_set"
 
 
 def test_a_minimal_file_without_optional_columns_loads(tmp_path: Path) -> None:

@@ -146,12 +146,12 @@ def test_a_map_that_does_not_fit_the_tool_is_refused_by_name() -> None:
     state = standby(seed=1, recipe=al2o3())
 
     def renamed(definition: Definition) -> Definition:
-        parameter = replace(definition.parameter, name="Quartz Crystal/mass", address=5000)
+        parameter = replace(definition.parameter, name="Residual Gas/water", address=5000)
         return replace(definition, parameter=parameter)
 
     with pytest.raises(MapError, match="the map does not have: Chamber Heater/power_on"):
         Plc(definitions[1:], state)
-    with pytest.raises(MapError, match="the tool does not have: Quartz Crystal/mass"):
+    with pytest.raises(MapError, match="the tool does not have: Residual Gas/water"):
         Plc([*definitions, renamed(definitions[0])], state)
     with pytest.raises(MapError, match="writable parameters of the tool that the map does not have"):
         Plc([replace(definitions[0], is_writable=False), *definitions[1:]], state)

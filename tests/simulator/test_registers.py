@@ -4,18 +4,18 @@ import struct
 
 import pytest
 
-from hal.codec import decode
-from hal.parameter import RegisterKind
+from hal.codec import decode, encode
+from hal.parameter import DataType, Parameter, RegisterKind, WordOrder
 from simulator.errors import ILLEGAL_ADDRESS, ILLEGAL_VALUE, RequestRefusedError
-from simulator.parameter_map import definitions_path, load
-from simulator.process import advance, standby
-from simulator.recipe import al2o3
+from simulator.parameter_map import Definition, definitions_path, load
+from simulator.process import advance
 from simulator.registers import RegisterMap
 from simulator.signals import signals
+from tests.simulator.plants import idle
 
 DEFINITIONS = load(definitions_path())
 MAP = RegisterMap(DEFINITIONS)
-VALUES = signals(standby(seed=1, recipe=al2o3()))
+VALUES = signals(idle())
 
 
 def cdab(value: float) -> list[int]:
@@ -53,7 +53,7 @@ def test_an_image_made_from_the_previous_one_equals_one_made_afresh() -> None:
     """Encoding only what changed changes nothing, and the older image stays as it was."""
     first = MAP.image(VALUES)
     before = first.read(RegisterKind.INPUT_REGISTER, 3000, 20)
-    later = signals(advance(standby(seed=1, recipe=al2o3()), 250))
+    later = signals(advance(idle(), 250))
     assert MAP.image(later, first) == MAP.image(later)
     assert first.read(RegisterKind.INPUT_REGISTER, 3000, 20) == before
 
@@ -62,7 +62,7 @@ def test_unused_words_between_parameters_read_zero() -> None:
     """So neighbours can be read by one request, as with the real PLC."""
     words = MAP.image(VALUES).read(RegisterKind.HOLDING_REGISTER, 2000, 121)
     assert words[0:2] == cdab(200.0)
-    assert words[2:6] == [0, 0, 0, 0]
+    assert words[2:6] == [0, 0, 0, 0]  # 2002 to 2005 are input registers only
     assert words[120] == 20
 
 
@@ -70,12 +70,12 @@ def test_unused_words_between_parameters_read_zero() -> None:
     ("kind", "address", "count"),
     [
         (RegisterKind.HOLDING_REGISTER, 1999, 1),
-        (RegisterKind.HOLDING_REGISTER, 2120, 2),
+        (RegisterKind.HOLDING_REGISTER, 2197, 2),
         (RegisterKind.HOLDING_REGISTER, 3000, 1),
         (RegisterKind.INPUT_REGISTER, 2000, 1),
-        (RegisterKind.INPUT_REGISTER, 3000, 29),
-        (RegisterKind.COIL, 42, 1),
-        (RegisterKind.DISCRETE_INPUT, 6, 1),
+        (RegisterKind.INPUT_REGISTER, 3000, 69),
+        (RegisterKind.COIL, 44, 1),
+        (RegisterKind.DISCRETE_INPUT, 45, 1),
         (RegisterKind.DISCRETE_INPUT, 65535, 2),
     ],
 )
@@ -84,6 +84,34 @@ def test_a_read_outside_of_the_memory_is_refused(kind: RegisterKind, address: in
     with pytest.raises(RequestRefusedError) as caught:
         MAP.image(VALUES).read(kind, address, count)
     assert caught.value.exception_code == ILLEGAL_ADDRESS
+
+
+@pytest.mark.parametrize("order", list(WordOrder))
+@pytest.mark.parametrize(
+    ("data_type", "value"),
+    [
+        (DataType.FLOAT32, -1.5e-7),
+        (DataType.FLOAT64, 5_583_588.4),
+        (DataType.UINT32, 0xDEADBEEF),
+        (DataType.INT32, -123_456),
+        (DataType.INT16, -2),
+        (DataType.UINT64, 2**53 - 1),
+    ],
+)
+def test_the_quick_encoder_lays_words_as_the_codec_does(order: WordOrder, data_type: DataType, value: float) -> None:
+    """For every word order, so that speed cost no truth."""
+    parameter = Parameter(
+        parameter_id=1,
+        name="a/b",
+        kind=RegisterKind.INPUT_REGISTER,
+        address=0,
+        data_type=data_type,
+        word_order=order,
+        scale=0.5,
+    )
+    definition = Definition(parameter=parameter, unit="", min_value=None, max_value=None, is_writable=False)
+    words = RegisterMap([definition]).image({"a/b": value * 0.5}).read(RegisterKind.INPUT_REGISTER, 0, parameter.words)
+    assert words == encode(parameter, value * 0.5).tolist()
 
 
 def test_one_write_may_carry_several_parameters() -> None:
@@ -107,8 +135,9 @@ def test_one_write_may_carry_several_parameters() -> None:
         (RegisterKind.HOLDING_REGISTER, 2000, [0], ILLEGAL_VALUE),
         (RegisterKind.HOLDING_REGISTER, 2001, [0x4348], ILLEGAL_VALUE),
         (RegisterKind.HOLDING_REGISTER, 2000, [*cdab(100.0), 0], ILLEGAL_ADDRESS),
+        (RegisterKind.HOLDING_REGISTER, 2184, [0x0700, 0, 0, 0, 0, 0, 0, 0], ILLEGAL_VALUE),
         (RegisterKind.HOLDING_REGISTER, 2004, [0], ILLEGAL_ADDRESS),
-        (RegisterKind.COIL, 15, [1], ILLEGAL_ADDRESS),
+        (RegisterKind.COIL, 12, [1], ILLEGAL_ADDRESS),
         (RegisterKind.COIL, 99, [1], ILLEGAL_ADDRESS),
     ],
 )

@@ -11,7 +11,8 @@ from pymodbus.client import AsyncModbusTcpClient
 from simulator import SimulatedTool, definitions_path
 from simulator.errors import ListenError, OptionError, RecipeError, RequestRefusedError, StoppedError
 from simulator.process import ToolState, advance, standby
-from simulator.recipe import Recipe, RecipeStep, al2o3
+from simulator.recipe import Loop, Recipe, RecipeStep, al2o3
+from simulator.recipe_file import builtin_library
 from simulator.run import RunStatus
 
 START, ABORT = 40, 41
@@ -89,13 +90,9 @@ async def test_a_set_value_over_the_socket_moves_the_plant() -> None:
 
 async def test_a_short_pulse_is_never_missed_by_a_waiter_at_speed_100() -> None:
     """A 10 ms pulse lasts 0.1 ms of real time; a waiter sees it open all the same."""
-    recipe = Recipe(
-        name="blink",
-        before=(RecipeStep(name="wait", duration_us=1_000_000),),
-        cycle=(RecipeStep(name="dose", duration_us=10_000, open_valve=2),),
-        after=(RecipeStep(name="wait", duration_us=1_000_000),),
-        cycles=1,
-    )
+    wait = RecipeStep(name="wait", duration_us=1_000_000)
+    blink_once = Loop(name="cycle", repeat=1, steps=(RecipeStep(name="dose", duration_us=10_000, open_valve=2),))
+    recipe = Recipe(name="blink", steps=(wait, blink_once, wait))
     async with SimulatedTool(port=0, speed=100, recipe=recipe, auto_start=True) as tool:
         blink = await tool.wait_for(lambda state: state.valves[1].is_open)
         assert blink.time_us == 1_000_000
@@ -154,7 +151,7 @@ async def test_the_description_says_what_is_served_and_where() -> None:
         description = tool.description
         assert description.host == "127.0.0.1"
         assert description.port > 0
-        assert (description.unit, description.parameters, description.cycles) == (1, 57, 7)
+        assert (description.unit, description.parameters, description.cycles) == (1, 192, 7)
         assert (description.speed, description.seed) == (10, 3)
         assert description.recipe == "Al2O3 TMA H2O"
         assert description.run_duration_s == pytest.approx(60.4)
@@ -207,4 +204,4 @@ def test_a_seed_or_a_number_of_cycles_that_cannot_be_is_refused() -> None:
 
 def test_a_built_tool_is_in_standby() -> None:
     """Nothing moves before it is entered."""
-    assert SimulatedTool(seed=2).state == standby(seed=2, recipe=al2o3())
+    assert SimulatedTool(seed=2).state == standby(seed=2, recipe=al2o3(), library=builtin_library())

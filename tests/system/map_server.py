@@ -8,6 +8,7 @@ from pathlib import Path
 from hal.parameter import RegisterKind
 from recorder.definition_file import read_definition_file
 from simulator.errors import ILLEGAL_ADDRESS, RequestRefusedError
+from simulator.memory import Unit
 from simulator.server import serve
 
 
@@ -35,7 +36,7 @@ class Image:
 
 async def main() -> None:
     """Serve until standard input closes."""
-    async with serve(Image(Path(sys.argv[1])), host="127.0.0.1", port=0, unit=1) as port:
+    async with serve({1: Unit(memory=Image(Path(sys.argv[1])))}, host="127.0.0.1", port=0) as port:
         print(port, flush=True)  # noqa: T201  (whoever started this reads it)
         await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
 
