@@ -8,6 +8,7 @@ from hal.plan import PlanLimits, ReadPlan, plans_by_interval
 from recorder.database import Session
 from recorder.definition_file import DefinitionFile
 from recorder.definitions import Definition
+from recorder.errors import UsageError
 
 ROW_BYTES: Final = 73
 """A row of points on disk: 60 bytes without and 68 with a set-value, and 9 of indexes; measured on PostgreSQL 18.6 with
@@ -51,11 +52,20 @@ class Comparison:
         return not (self.added or self.changed or self.removed)
 
 
-async def compare(session: Session, machine: str, definitions: Sequence[Definition]) -> Comparison:
+async def compare(
+    session: Session, machine: str, definitions: Sequence[Definition], *, device: str | None = None
+) -> Comparison:
     """Set a file against the database.
+
+    Args:
+        session: where to ask.
+        machine: whose definitions.
+        definitions: what the file says.
+        device: the only device that the file is about, so that all others keep theirs; None where it is the whole tool.
 
     Raises:
         DatabaseError: the database cannot be asked.
+        UsageError: the file would take a parameter from another device.
     """
     stored = {
         f"{row['component']}/{row['name']}": (row["is_active"], _stored(row))
@@ -67,6 +77,11 @@ async def compare(session: Session, machine: str, definitions: Sequence[Definiti
         if before is None or not is_active:
             added.append(definition)
             continue
+        if device is not None and before.device != device:
+            raise UsageError(
+                f"{definition.full_name} is read from device {before.device!r} already; "
+                "give this one a component of its own with --component; nothing was imported"
+            )
         fields = {
             name: (getattr(before, name), getattr(definition, name))
             for name in _COMPARED
@@ -74,7 +89,7 @@ async def compare(session: Session, machine: str, definitions: Sequence[Definiti
         }
         if fields:
             changed.append(Changed(definition=definition, fields=fields))
-    removed = [before for is_active, before in stored.values() if is_active]
+    removed = [before for is_active, before in stored.values() if is_active and device in {None, before.device}]
     return Comparison(
         added=tuple(added),
         changed=tuple(changed),
@@ -87,14 +102,21 @@ def _stored(row: Any) -> Definition:
     return Definition.model_validate({**row, "set_value_parameter": row["set_value_parameter"] or ""})
 
 
-async def write(session: Session, machine: str, file: DefinitionFile) -> Comparison:
+async def write(session: Session, machine: str, file: DefinitionFile, *, device: str | None = None) -> Comparison:
     """Bring the database to what the file says, all of it or nothing; live set-values are left alone.
+
+    Args:
+        session: where to write.
+        machine: whose definitions.
+        file: what it says.
+        device: the only device that the file is about; see `compare`.
 
     Raises:
         DatabaseError: nothing was changed.
+        UsageError: the file would take a parameter from another device; nothing was changed.
     """
     async with session.transaction():
-        comparison = await compare(session, machine, file.definitions)
+        comparison = await compare(session, machine, file.definitions, device=device)
         if comparison.is_empty:
             return comparison
         machine_row = await session.fetch_one("upsert_machine", machine)

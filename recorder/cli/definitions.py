@@ -6,17 +6,22 @@ from typing import Annotated, Any
 
 import typer
 
+from hal.devices import KNOWN_DEVICES
 from hal.parameter import WordOrder
+from hal.plan import PlanLimits
 from recorder.acquisition import plan_limits
 from recorder.cli.app import ConfigOption, JsonOption, app, read_config, run_async
 from recorder.cli.demo_database import DatabasePlace, DemoOption, database_of
+from recorder.cli.known_devices import describe, print_what_it_needs
 from recorder.cli.output import print_json, print_table
 from recorder.config import Config
 from recorder.database import single_session
 from recorder.definition_file import DefinitionFile, read_definition_file
 from recorder.definition_import import Comparison, Load, compare, estimate, write
 from recorder.definitions import Definition, DefinitionSet, load_definitions
+from recorder.errors import UsageError
 from recorder.findings import Severity
+from recorder.known_device import device_name_of, find_known_device, known_definitions
 
 definitions_app = typer.Typer(help="Which parameters are read, and how.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(definitions_app, name="definitions")
@@ -26,7 +31,16 @@ _FINDINGS_SHOWN = 40
 
 @definitions_app.command("import")
 def import_(
-    file: Annotated[Path, typer.Argument(help="CSV file; docs/definitions.md explains its columns.")],
+    file: Annotated[Path | None, typer.Argument(help="CSV file; docs/definitions.md explains its columns.")] = None,
+    known: Annotated[
+        str | None, typer.Option("--device", help="A known device in place of FILE; see: definitions devices.")
+    ] = None,
+    as_device: Annotated[
+        str | None, typer.Option(help="With --device: section of the configuration; its name where not given.")
+    ] = None,
+    component: Annotated[
+        str | None, typer.Option(help="With --device: component of its parameters, for example 'Chuck heater'.")
+    ] = None,
     config: ConfigOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Change nothing, only say what would change.")] = False,
     word_order: Annotated[
@@ -34,26 +48,40 @@ def import_(
     ] = WordOrder.CDAB,
     json: JsonOption = False,
 ) -> None:
-    """Bring the definitions of the configured machine to what a file says."""
+    """Bring the definitions of the configured machine to what a file says, or those of one device to what is known."""
+    if (file is None) == (known is None):
+        raise UsageError("definitions import: give either a FILE or --device NAME")
     settings = read_config(config)
-    content = read_definition_file(file, word_order=word_order)
-    load = estimate(content.definitions, {name: plan_limits(device) for name, device in settings.devices.items()})
+    limits = {name: plan_limits(device) for name, device in settings.devices.items()}
+    if known is None:
+        if as_device is not None or component is not None:
+            raise UsageError("definitions import: --as-device and --component go with --device, not with a FILE")
+        assert file is not None
+        device, content = None, read_definition_file(file, word_order=word_order)
+    else:
+        equipment = find_known_device(known)
+        device = device_name_of(equipment, as_device)
+        content = known_definitions(equipment, device=device, component=component)
+        limits.setdefault(device, PlanLimits(**equipment.settings))
+    load = estimate(content.definitions, limits)
     has_database = bool(settings.database.dsn.get_secret_value())
     if not dry_run:
         settings.require_dsn()
-    comparison = run_async(_apply(settings, content, dry_run=dry_run)) if has_database else None
+    comparison = run_async(_apply(settings, content, device, dry_run=dry_run)) if has_database else None
     if json:
         print_json(_as_json(content, load, comparison, dry_run=dry_run))
     else:
         _print(settings, content, load, comparison, dry_run=dry_run)
+        if known is not None and device is not None:
+            print_what_it_needs(KNOWN_DEVICES[known], device, settings)
 
 
-async def _apply(settings: Config, content: DefinitionFile, *, dry_run: bool) -> Comparison:
+async def _apply(settings: Config, content: DefinitionFile, device: str | None, *, dry_run: bool) -> Comparison:
     machine = settings.recorder.machine
     async with single_session(settings.require_dsn(), settings.database.schema_name) as session:
         if dry_run:
-            return await compare(session, machine, content.definitions)
-        return await write(session, machine, content)
+            return await compare(session, machine, content.definitions, device=device)
+        return await write(session, machine, content, device=device)
 
 
 def _as_json(content: DefinitionFile, load: Load, comparison: Comparison | None, *, dry_run: bool) -> dict[str, Any]:
@@ -111,6 +139,19 @@ def _print(
             print(f"  {change.definition.full_name}: {fields}")
         if not dry_run:
             print("a running recorder takes them over at its next start")
+
+
+@definitions_app.command("devices")
+def devices(json: JsonOption = False) -> None:
+    """List the devices whose definitions come with the program, and where their registers were read."""
+    if json:
+        print_json([describe(known) for known in KNOWN_DEVICES.values()])
+        return
+    for known in KNOWN_DEVICES.values():
+        print(f"{known.name}: {known.title}")
+        for source in known.sources:
+            print(f"  {source.kind}: {source.title}, {source.place}")
+    print("import one with: ald-recorder definitions import --device NAME")
 
 
 @definitions_app.command("list")
