@@ -14,6 +14,7 @@ from hal.link import Block, Connect, Link
 from hal.outcome import Failure, Outcome, make_rows
 from hal.parameter import Parameter, RegisterKind
 from hal.plan import ReadPlan
+from hal.quality import Quality
 from hal.scan import Scan
 
 _WRITABLE = frozenset({RegisterKind.COIL, RegisterKind.HOLDING_REGISTER})
@@ -173,7 +174,8 @@ class Device:
         self._failures = 0
 
     def _make_scan(self, plan: ReadPlan, outcomes: list[Outcome], started_ns: int) -> Scan:
-        rows = make_rows(plan, outcomes)
+        unread = Quality.NOT_CONNECTED if self._link is None else Quality.REFUSED
+        rows = make_rows(plan, outcomes, unread=unread, unread_ns=started_ns)
         failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
         return Scan(
             device=self.name,

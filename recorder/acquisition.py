@@ -7,9 +7,10 @@ from hal.backoff import Backoff
 from hal.device import Device
 from hal.errors import DefinitionError
 from hal.health import DeviceEvent
+from hal.limits import AddressRange, PlanLimits
 from hal.modbus import ModbusTcpSettings, tcp_link
 from hal.parameter import Parameter
-from hal.plan import PlanLimits, ReadPlan, plans_by_interval
+from hal.plan import ReadPlan, plans_by_interval
 from recorder.config import Config, DeviceConfig, ProcessConfig
 from recorder.definitions import Definition, DefinitionSet
 from recorder.errors import ConfigurationError
@@ -40,6 +41,8 @@ def plan_limits(config: DeviceConfig) -> PlanLimits:
             max_bits=config.max_bits,
             max_register_gap=min(config.max_register_gap, config.max_registers),
             max_bit_gap=min(config.max_bit_gap, config.max_bits),
+            forbidden=tuple(AddressRange.parse(text) for text in config.forbidden),
+            one_register_image=config.one_register_image,
         )
     except DefinitionError as error:
         raise ConfigurationError(f"devices: {error}") from error

@@ -13,6 +13,8 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from hal.errors import DefinitionError
+from hal.limits import AddressRange
 from recorder.errors import ConfigurationError
 
 ENVIRONMENT_PREFIX: Final = "ALD_"
@@ -91,6 +93,21 @@ class DeviceConfig(_Section):
     """Unused registers that one request may read along rather than make another request."""
     max_bit_gap: int = Field(default=256, ge=0, le=1999)
     """Unused bits that one request may read along."""
+    forbidden: tuple[str, ...] = ()
+    """Addresses that no request may touch, each as ``holding_register 100..109`` or ``coil 5``."""
+    one_register_image: bool = False
+    """Whether input and holding registers are one memory, so that function 3 reads both: only after
+    ``ald-recorder check`` has seen that they agree."""
+
+    @field_validator("forbidden")
+    @classmethod
+    def _forbidden_ranges(cls, forbidden: tuple[str, ...]) -> tuple[str, ...]:
+        for text in forbidden:
+            try:
+                AddressRange.parse(text)
+            except DefinitionError as error:
+                raise ValueError(str(error)) from error
+        return forbidden
 
 
 class ProcessConfig(_Section):
