@@ -72,6 +72,7 @@ def make_rows(plan: ReadPlan, outcomes: Sequence[Outcome], *, unread: Quality, u
     at_ns = np.full(len(outcomes) + 1, unread_ns, np.int64)
     failed = np.full(len(outcomes) + 1, _READ, np.int16)
     failed[-1] = unread
+    flushed = np.zeros(len(outcomes) + 1, np.bool_)
     for index, (start, outcome) in enumerate(zip(plan.block_starts, outcomes, strict=False)):
         if isinstance(outcome, Failure):
             failed[index] = outcome.quality
@@ -79,8 +80,11 @@ def make_rows(plan: ReadPlan, outcomes: Sequence[Outcome], *, unread: Quality, u
         else:
             image[start : start + len(outcome.data)] = outcome.data
             at_ns[index] = (outcome.requested_ns + outcome.responded_ns) // 2
+            flushed[index] = outcome.is_after_flush
     decoded = plan.decoder.decode(image)
     texts = decoded.texts
+    if flushed.any():
+        decoded.quality[flushed[plan.row_blocks] & (decoded.quality == Quality.GOOD)] = Quality.UNCERTAIN
     if (failed[:-1] != _READ).any() or plan.leaves_out:
         row_failed = failed[plan.row_blocks]
         bad = row_failed != _READ
