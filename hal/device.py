@@ -1,7 +1,7 @@
 """A device: the connection to one unit, its health, and the scans made over it."""
 
 from asyncio import Event, Lock
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import isfinite
 
@@ -10,18 +10,21 @@ from hal.clock import Clock, SystemClock
 from hal.codec import encode
 from hal.errors import DefinitionError, LinkError, NotConnectedError, RefusedError
 from hal.health import DeviceEvent, DeviceHealth, DeviceState
+from hal.hole import Hole
 from hal.link import Block, Connect, Link
 from hal.outcome import Failure, Outcome, make_rows
 from hal.parameter import Parameter, RegisterKind
 from hal.plan import ReadPlan
+from hal.probing import Probed, probe
 from hal.quality import Quality
+from hal.refusals import Refusals, refusal_of
 from hal.scan import Scan
 
 _WRITABLE = frozenset({RegisterKind.COIL, RegisterKind.HOLDING_REGISTER})
 _LOST = "the connection was closed"
 
 
-def _ignore(_event: DeviceEvent) -> None:
+def _ignore(_event: object) -> None:
     """Stand in where nobody asked for events."""
 
 
@@ -35,6 +38,8 @@ class Device:
         name: name of the device, in scans, events and errors.
         connect: opens a new link.
         on_event: called in the event loop at each `DeviceEvent`; must not block.
+        refusals: what it is known to refuse.
+        on_holes: called in the event loop with all that it refuses, each time that this changes; must not block.
     """
 
     def __init__(
@@ -45,12 +50,16 @@ class Device:
         backoff: Backoff | None = None,
         clock: Clock | None = None,
         on_event: Callable[[DeviceEvent], None] = _ignore,
+        refusals: Refusals | None = None,
+        on_holes: Callable[[tuple[Hole, ...]], None] = _ignore,
     ) -> None:
         self.name = name
         self._connect = connect
         self._backoff = backoff or Backoff()
         self._clock = clock or SystemClock()
         self._on_event = on_event
+        self._refusals = refusals or Refusals()
+        self._on_holes = on_holes
         self._link: Link | None = None
         self._connected = Event()
         self._changing_bits = Lock()
@@ -105,7 +114,7 @@ class Device:
         except NotConnectedError as error:
             link, ended = None, error
         outcomes: list[Outcome] = []
-        for block in plan.blocks:
+        for block in self._refusals.plan_now(plan).blocks:
             if link is None or ended is not None:
                 assert ended is not None
                 outcomes.append(Failure(error=ended, at_ns=self._clock.monotonic_ns(), sent=False))
@@ -114,7 +123,35 @@ class Device:
             outcomes.append(outcome)
             if isinstance(outcome, Failure) and not isinstance(outcome.error, RefusedError):
                 ended = outcome.error
-        return self._make_scan(plan, outcomes, started_ns)
+        requests = sum(not isinstance(outcome, Failure) or outcome.sent for outcome in outcomes)
+        if link is None or ended is not None:
+            return self._make_scan(self._refusals.plan_now(plan), outcomes, started_ns, requests=requests)
+        probed = await self._probe(link, plan, outcomes, started_ns)
+        return self._make_scan(probed.plan, probed.outcomes, started_ns, requests=requests + probed.extra)
+
+    async def _probe(self, link: Link, plan: ReadPlan, outcomes: list[Outcome], started_ns: int) -> Probed:
+        """Look into what was refused, for at most half of the scan interval from its start."""
+        interval_ms = plan.parameters[0].scan_interval_ms if plan.parameters else 0
+        probed = await probe(
+            self._refusals,
+            plan,
+            outcomes,
+            read=lambda block: self._read(link, block),
+            now_ns=self._clock.monotonic_ns,
+            until_ns=started_ns + interval_ms * 500_000,
+        )
+        if probed.has_changed:
+            self._on_holes(self._refusals.holes)
+        return probed
+
+    @property
+    def holes(self) -> tuple[Hole, ...]:
+        """What the device is known to refuse."""
+        return self._refusals.holes
+
+    def plan_now(self, plan: ReadPlan) -> ReadPlan:
+        """The plan as it is read at present, around what the device refuses."""
+        return self._refusals.plan_now(plan)
 
     async def write(self, parameter: Parameter, value: float | str) -> None:
         """Write one value; whether it may be written is for the caller to know.
@@ -173,10 +210,13 @@ class Device:
         self._has_answered = True
         self._failures = 0
 
-    def _make_scan(self, plan: ReadPlan, outcomes: list[Outcome], started_ns: int) -> Scan:
+    def _make_scan(self, plan: ReadPlan, outcomes: Sequence[Outcome], started_ns: int, *, requests: int) -> Scan:
         unread = Quality.NOT_CONNECTED if self._link is None else Quality.REFUSED
         rows = make_rows(plan, outcomes, unread=unread, unread_ns=started_ns)
         failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
+        first = failures[0].error if failures else None
+        if not outcomes and plan.parameters:
+            first = self._error if self._link is None else refusal_of(self.name, plan)
         return Scan(
             device=self.name,
             parameter_ids=plan.parameter_ids,
@@ -185,10 +225,10 @@ class Device:
             set_values=rows.set_values,
             quality=rows.quality,
             texts=rows.texts,
-            requests=len(outcomes) - sum(not failure.sent for failure in failures),
+            requests=requests,
             failed_blocks=len(failures),
-            cause=failures[0].error.cause if failures and len(failures) == len(outcomes) else None,
-            error=str(failures[0].error) if failures else None,
+            cause=first.cause if first is not None and len(failures) == len(outcomes) else None,
+            error=None if first is None else str(first),
             started_ns=started_ns,
             ended_ns=self._clock.monotonic_ns(),
         )

@@ -7,10 +7,12 @@ from hal.backoff import Backoff
 from hal.device import Device
 from hal.errors import DefinitionError
 from hal.health import DeviceEvent
+from hal.hole import Hole
 from hal.limits import AddressRange, PlanLimits
 from hal.modbus import ModbusTcpSettings, tcp_link
 from hal.parameter import Parameter
 from hal.plan import ReadPlan, plans_by_interval
+from hal.refusals import Refusals
 from recorder.config import Config, DeviceConfig, ProcessConfig
 from recorder.definitions import Definition, DefinitionSet
 from recorder.errors import ConfigurationError
@@ -77,8 +79,23 @@ def resolve_roles(config: ProcessConfig, definitions: DefinitionSet) -> Roles:
     )
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DeviceHooks:
+    """What devices tell the recorder; called in the event loop, must not block.
+
+    Attributes:
+        on_event: at each change of a device's connection.
+        holes_of: what a device is known to refuse from earlier.
+        on_holes: with a device and all that it refuses, each time that this changes.
+    """
+
+    on_event: Callable[[DeviceEvent], None]
+    holes_of: Callable[[str], Sequence[Hole]] = lambda _device: ()
+    on_holes: Callable[[str, Sequence[Hole]], None] = lambda _device, _holes: None
+
+
 def plan_devices(
-    config: Config, definitions: DefinitionSet, roles: Roles, *, on_event: Callable[[DeviceEvent], None]
+    config: Config, definitions: DefinitionSet, roles: Roles, hooks: DeviceHooks
 ) -> Sequence[PlannedDevice]:
     """Make the devices that the definitions name, each with its read plans.
 
@@ -98,7 +115,7 @@ def plan_devices(
             plans = plans_by_interval(_read_together(members, roles), limits=plan_limits(settings))
         except DefinitionError as error:
             raise ConfigurationError(f"definitions of device {name!r}: {error}") from error
-        planned.append(PlannedDevice(device=_device(name, settings, on_event), plans=plans))
+        planned.append(PlannedDevice(device=_device(name, settings, hooks), plans=plans))
     return planned
 
 
@@ -114,7 +131,7 @@ def _read_together(members: Sequence[Definition], roles: Roles) -> list[Paramete
     ]
 
 
-def _device(name: str, settings: DeviceConfig, on_event: Callable[[DeviceEvent], None]) -> Device:
+def _device(name: str, settings: DeviceConfig, hooks: DeviceHooks) -> Device:
     connect = tcp_link(
         ModbusTcpSettings(
             device=name,
@@ -126,7 +143,14 @@ def _device(name: str, settings: DeviceConfig, on_event: Callable[[DeviceEvent],
         )
     )
     backoff = Backoff(first_s=min(0.1, settings.backoff_max_s), longest_s=settings.backoff_max_s)
-    return Device(name, connect, backoff=backoff, on_event=on_event)
+    return Device(
+        name,
+        connect,
+        backoff=backoff,
+        on_event=hooks.on_event,
+        refusals=Refusals(hooks.holes_of(name), probe_interval_s=settings.probe_refused_s),
+        on_holes=lambda holes: hooks.on_holes(name, holes),
+    )
 
 
 def make_samplers(planned: Sequence[PlannedDevice], recording: Recording) -> list[Sampler]:

@@ -99,6 +99,9 @@ class DeviceConfig(_Section):
     """Whether input and holding registers are one memory, so that function 3 reads both: only after
     ``ald-recorder check`` has seen that they agree."""
 
+    probe_refused_s: Seconds = 600.0
+    """Longest wait until an address that the device refused is tried again."""
+
     @field_validator("forbidden")
     @classmethod
     def _forbidden_ranges(cls, forbidden: tuple[str, ...]) -> tuple[str, ...]:

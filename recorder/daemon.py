@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +11,8 @@ from typing import Any, Final
 import structlog
 
 from hal.health import DeviceEvent, DeviceState
-from recorder.acquisition import PlannedDevice, make_samplers, plan_devices, resolve_roles
+from hal.hole import Hole
+from recorder.acquisition import DeviceHooks, PlannedDevice, make_samplers, plan_devices, resolve_roles
 from recorder.clock import Clock, is_synchronised
 from recorder.config import Config
 from recorder.control import serve
@@ -19,6 +20,7 @@ from recorder.database import Database, DatabaseSettings, single_session
 from recorder.definitions import DefinitionSet, load_definitions, load_last_good, save_last_good
 from recorder.entry import Entry, EntryKind
 from recorder.errors import DatabaseError, DefinitionsError, UsageError
+from recorder.hole_file import HoleFile
 from recorder.instance import only_recorder_of
 from recorder.latency import LatencyRecorder
 from recorder.maintenance import maintain
@@ -161,9 +163,14 @@ class Daemon:
         recording = Recording(
             spool=spool, tracker=tracker, clock=self._clock, latency=self._latency, roles=roles, state=state
         )
-        self._planned = list(
-            plan_devices(config, definitions, roles, on_event=lambda event: self._device_event(spool, event))
+        holes = HoleFile(config.recorder.data_directory / "refused_addresses.json")
+        hooks = DeviceHooks(
+            on_event=lambda event: self._device_event(spool, event),
+            holes_of=holes.of,
+            on_holes=lambda device, now: self._keep_holes(spool, holes, device, now),
         )
+        self._planned = list(plan_devices(config, definitions, roles, hooks))
+        self._tell_plan_warnings()
         writer = Writer(
             database=self._database,
             spool=spool,
@@ -259,6 +266,25 @@ class Daemon:
         level(kind, device=event.device, reason=event.reason)
         detail = {} if event.reason is None else {"reason": event.reason}
         self._append_event(spool, kind, detail, device=event.device)
+
+    def _tell_plan_warnings(self) -> None:
+        """Say what the read plans cannot do, before the first scan."""
+        for item in self._planned:
+            for interval_ms, plan in item.plans.items():
+                for warning in plan.warnings:
+                    name = item.device.name
+                    log.warning(warning.code, device=name, interval_ms=interval_ms, reason=warning.message)
+
+    def _keep_holes(self, spool: Spool, file: HoleFile, device: str, holes: Sequence[Hole]) -> None:
+        try:
+            found, gone = file.replace(device, holes)
+        except OSError as error:
+            log.warning("refused_addresses_not_kept", device=device, reason=str(error))
+            return
+        for kind, changed in (("address_refused", found), ("address_answers_again", gone)):
+            if changed:
+                log.warning(kind, device=device, addresses=[str(hole) for hole in changed])
+                self._append_event(spool, kind, {"addresses": [hole.to_plain() for hole in changed]}, device=device)
 
     def _append_event(self, spool: Spool, kind: str, detail: Mapping[str, object], *, device: str = "") -> None:
         header = {"event": kind, "occurred_us": self._clock.now_us(), "device": device, "detail": dict(detail)}
