@@ -114,7 +114,8 @@ class Device:
         except NotConnectedError as error:
             link, ended = None, error
         outcomes: list[Outcome] = []
-        for block in self._refusals.plan_now(plan).blocks:
+        current = self._refusals.plan_now(plan)
+        for block in current.blocks:
             if link is None or ended is not None:
                 assert ended is not None
                 outcomes.append(Failure(error=ended, at_ns=self._clock.monotonic_ns(), sent=False))
@@ -125,16 +126,19 @@ class Device:
                 ended = outcome.error
         requests = sum(not isinstance(outcome, Failure) or outcome.sent for outcome in outcomes)
         if link is None or ended is not None:
-            return self._make_scan(self._refusals.plan_now(plan), outcomes, started_ns, requests=requests)
-        probed = await self._probe(link, plan, outcomes, started_ns)
+            return self._make_scan(current, outcomes, started_ns, requests=requests)
+        probed = await self._probe(link, plan, current, outcomes, started_ns)
         return self._make_scan(probed.plan, probed.outcomes, started_ns, requests=requests + probed.extra)
 
-    async def _probe(self, link: Link, plan: ReadPlan, outcomes: list[Outcome], started_ns: int) -> Probed:
+    async def _probe(
+        self, link: Link, plan: ReadPlan, current: ReadPlan, outcomes: list[Outcome], started_ns: int
+    ) -> Probed:
         """Look into what was refused, for at most half of the scan interval from its start."""
         interval_ms = plan.parameters[0].scan_interval_ms if plan.parameters else 0
         probed = await probe(
             self._refusals,
             plan,
+            current,
             outcomes,
             read=lambda block: self._read(link, block),
             now_ns=self._clock.monotonic_ns,

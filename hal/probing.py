@@ -37,6 +37,7 @@ class Probed:
 async def probe(
     refusals: Refusals,
     given: ReadPlan,
+    plan: ReadPlan,
     outcomes: Sequence[Outcome],
     *,
     read: Callable[[Block], Awaitable[Outcome]],
@@ -48,13 +49,14 @@ async def probe(
     Args:
         refusals: what is known of the device; it learns.
         given: the plan that the scan was asked for.
-        outcomes: of ``refusals.plan_now(given)``, one for each block.
+        plan: what was read for it: what ``refusals.plan_now(given)`` was at the start of the scan.
+        outcomes: one for each block of that.
         read: makes one request.
         now_ns: monotonic nanoseconds.
         until_ns: begin no further request after this time, but for one bisection a scan, so that it ends some day.
     """
-    plan, extra, has_changed, is_usable = refusals.plan_now(given), 0, False, True
-    inquiry = refusals.inquire(given, outcomes)
+    extra, has_changed, is_usable = 0, False, True
+    inquiry = refusals.inquire(given, plan, outcomes)
     if inquiry is not None:
         while is_usable and (block := inquiry.next_block()) is not None:
             if not inquiry.is_between_halves and extra > 0 and (extra >= MOST_EXTRA or now_ns() >= until_ns):

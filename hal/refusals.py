@@ -99,11 +99,16 @@ class Refusals:
         )
         return plan_reads(given.parameters, limits=given.limits.narrowed(forbidden, boundaries))
 
-    def inquire(self, given: ReadPlan, outcomes: Sequence[Outcome]) -> Inquiry | None:
-        """Begin or go on with the bisection of what a scan of `plan_now` was refused; None where nothing is to do."""
-        followed = self._follow(given)
-        if followed.is_searched or any(is_refused(outcome) for outcome in outcomes):
-            return Inquiry(followed.current, outcomes)
+    def inquire(self, given: ReadPlan, plan: ReadPlan, outcomes: Sequence[Outcome]) -> Inquiry | None:
+        """Begin or go on with the bisection of what a scan was refused; None where nothing is to do.
+
+        Args:
+            given: the plan that was asked for.
+            plan: what was read for it.
+            outcomes: one for each block of that.
+        """
+        if self._follow(given).is_searched or any(is_refused(outcome) for outcome in outcomes):
+            return Inquiry(plan, outcomes)
         return None
 
     def learn(self, given: ReadPlan, inquiry: Inquiry, now_ns: int) -> bool:

@@ -284,3 +284,23 @@ async def test_whatever_is_refused_all_else_is_read_in_few_requests(
     assert sorted(bad_of(scans[-1])) == sorted(refused & set(addresses))
     assert scans[-1].failed_blocks == 0
     assert scans[-1].requests == len(bench.device.plan_now(plan).blocks)
+
+
+async def test_a_hole_that_another_scan_finds_meanwhile_mixes_nothing_up() -> None:
+    """A scan decodes what it asked for, though the plan is another by its end."""
+    bench = Bench()
+    bench.memory.refuse(HOLDING, range(38, 39))
+    held = asyncio.Event()
+    async with bench.connected():
+        slow, fast = plan_reads([holding(n, n) for n in (40, 200, 36)]), plan_reads([holding(38, 38)])
+        await bench.device.scan(slow)  # once, so that its bisection is over
+        bench.memory.accept_all()
+        bench.memory.refuse(HOLDING, range(37, 39))
+        bench.memory.delay_next(held)
+        both = asyncio.gather(bench.device.scan(slow), bench.device.scan(fast))
+        await asyncio.sleep(0)
+        held.set()
+        first, second = await both
+    check_good(first)
+    assert bad_of(first) == []
+    assert bad_of(second) == [38]
