@@ -27,7 +27,7 @@ class MbapWire(Wire):
             of several, one that is silent must not cost the others theirs, so its late answers are known and skipped.
     """
 
-    def __init__(self, place: Place, when_lost: Callable[[Wire], None], *, is_shared: bool) -> None:
+    def __init__(self, place: Place, when_lost: Callable[[Wire], None], *, is_shared: Callable[[], bool]) -> None:
         super().__init__(place, FramerSocket(DecodePDU(is_server=False)), when_lost)
         self._is_shared = is_shared
         self._abandoned: dict[int, Expected] = {}
@@ -54,7 +54,7 @@ class MbapWire(Wire):
         expected = self._expected
         if self.lost.is_set() or expected is None:
             return
-        if not self._is_shared or isinstance(error, MismatchError):
+        if not self._is_shared() or isinstance(error, MismatchError):
             self.drop(_UNANSWERED)
             return
         self._abandoned[expected.transaction] = expected
@@ -154,7 +154,7 @@ class RtuWire(Wire):
         self._quiet_until_s = max(self._quiet_until_s, until_s)
 
 
-def make_wire(place: Place, when_lost: Callable[[Wire], None], *, is_shared: bool) -> Wire:
+def make_wire(place: Place, when_lost: Callable[[Wire], None], *, is_shared: Callable[[], bool]) -> Wire:
     """Make the wire that a place needs; it is not open yet."""
     if place.framing is Framing.RTU:
         return RtuWire(place, when_lost)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from hal.errors import NotConnectedError
+from hal.errors import DefinitionError, NotConnectedError
 from hal.link import Connect
 from hal.modbus.channel import MismatchError, Question, Reply
 from hal.modbus.link import ModbusLink
@@ -74,14 +74,16 @@ class Line:
             return seat
 
     async def _open(self, device: str) -> None:
-        self._attempts += 1
         self._silent.clear()
         try:
-            self._wire = await open_wire(self.place, device, self._lost, is_shared=len(self.members) > 1)
+            self._wire = await open_wire(self.place, device, self._lost, is_shared=self.is_shared)
         except NotConnectedError as error:
             self._failure = error
             raise
-        self._failure = None
+        else:
+            self._failure = None
+        finally:
+            self._attempts += 1
 
     async def leave(self, seat: "Seat") -> None:
         """Take a seat back; the last one of a connection closes it."""
@@ -89,6 +91,10 @@ class Line:
         if not any(other.wire is seat.wire for other in self._seats):
             seat.wire.drop()
             await seat.wire.gone.wait()
+
+    def is_shared(self) -> bool:
+        """Whether there are several units on it."""
+        return len(self.members) > 1
 
     def answered(self) -> None:
         """Note that the connection works."""
@@ -128,7 +134,7 @@ class Member:
         Raises:
             NotConnectedError: the line did not open, or the unit is still silent.
         """
-        if self.is_silent and len(self._line.members) > 1:
+        if self.is_silent and self._line.is_shared():
             await asyncio.sleep(self.not_before_s - asyncio.get_running_loop().time())
         seat = await self._line.sit(self)
         seat.when_lost = when_lost
@@ -180,6 +186,8 @@ class Seat:
 
     async def ask(self, question: Question) -> Reply:
         """Ask once, when it is this unit's turn."""
+        if question.is_read and self.wire.is_broadcast(question):
+            raise DefinitionError(f"{question.unit.device}: {question.operation}: nobody answers for unit 0, everybody")
         async with self.member.turn:
             pause_s = self._ask_after_s - asyncio.get_running_loop().time()
             if pause_s > 0:

@@ -21,7 +21,9 @@ _UNKNOWN_AUTHORITY: Final = frozenset({2, 18, 19, 20, 21})
 """Verification results of OpenSSL, X509_V_ERR_* of its header x509_vfy.h."""
 
 
-async def open_wire(place: Place, device: str, when_lost: Callable[[Wire], None], *, is_shared: bool) -> Wire:
+async def open_wire(
+    place: Place, device: str, when_lost: Callable[[Wire], None], *, is_shared: Callable[[], bool]
+) -> Wire:
     """Open a connection.
 
     Raises:

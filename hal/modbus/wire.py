@@ -21,7 +21,7 @@ from pymodbus.transport import CommParams, CommType
 from pymodbus.transport.serialtransport import SerialTransport
 
 from hal.modbus.channel import MismatchError, Question, Reply
-from hal.modbus.place import Parity, Place, SerialPlace
+from hal.modbus.place import Parity, Place, SerialPlace, TcpPlace
 from hal.pdu import Answer, Expected
 
 # pymodbus logs whole frames at ERROR for each fault. Every fault is raised here as a LinkError, so those words are
@@ -185,6 +185,9 @@ class Wire(TransactionManager):
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the pending request at once, which pymodbus does not; called by the event loop."""
         reason = "closed by the device" if exc is None else _words(exc, self.place)
+        if isinstance(self.place, TcpPlace) and self.place.tls is not None and self._responded_ns == 0:
+            # TLS 1.3 refuses a client's certificate after the handshake, and mostly by closing.
+            reason += " before its first answer: it may want another tls_certificate"
         self._lose(reason)
         self.gone.set()
         super().connection_lost(exc)
@@ -214,7 +217,7 @@ class Wire(TransactionManager):
 def _words(error: Exception, place: Place) -> str:
     if isinstance(error, ssl.SSLError):
         alert = (error.reason or str(error)).lower().replace("_", " ")
-        return f"the device refused the TLS connection ({alert}): it may want another tls_certificate"
+        return f"the device refused the TLS connection ({alert})"
     if isinstance(place, SerialPlace):
         return f"the serial port is gone; is it unplugged? ({error})"
     return str(getattr(error, "strerror", None) or error)
