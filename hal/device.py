@@ -11,7 +11,7 @@ from hal.codec import encode
 from hal.errors import DefinitionError, LinkError, NotConnectedError, RefusedError
 from hal.health import DeviceEvent, DeviceHealth, DeviceState
 from hal.hole import Hole
-from hal.link import Block, Connect, Link
+from hal.link import Block, Connect, Link, Reading
 from hal.outcome import Failure, Outcome, make_rows
 from hal.parameter import Parameter, RegisterKind
 from hal.plan import ReadPlan
@@ -156,6 +156,16 @@ class Device:
     def plan_now(self, plan: ReadPlan) -> ReadPlan:
         """The plan as it is read at present, around what the device refuses."""
         return self._refusals.plan_now(plan)
+
+    async def read(self, block: Block) -> Reading:
+        """Read one block for somebody who asks, beside the scans; a refusal is neither learned nor shown as an error.
+
+        Raises:
+            LinkError: nothing was read.
+        """
+        reading = await self._usable_link(f"read {block}").read(block)
+        self._answered()
+        return reading
 
     async def write(self, parameter: Parameter, value: float | str) -> None:
         """Write one value; whether it may be written is for the caller to know.
