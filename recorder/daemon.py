@@ -10,9 +10,11 @@ from typing import Any, Final
 
 import structlog
 
+from hal.device import Device
 from hal.health import DeviceEvent, DeviceState
 from hal.hole import Hole
-from recorder.acquisition import DeviceHooks, PlannedDevice, make_samplers, plan_devices, resolve_roles
+from hal.limits import PlanLimits
+from recorder.acquisition import DeviceHooks, PlannedDevice, make_samplers, plan_devices, plan_limits, resolve_roles
 from recorder.clock import Clock, is_synchronised
 from recorder.config import Config
 from recorder.control import serve
@@ -24,6 +26,7 @@ from recorder.hole_file import HoleFile
 from recorder.instance import only_recorder_of
 from recorder.latency import LatencyRecorder
 from recorder.maintenance import maintain
+from recorder.probe import probe_handler
 from recorder.process import ProcessTracker
 from recorder.process_id import ProcessIdMint
 from recorder.run import RunContext, RunLabels
@@ -330,6 +333,14 @@ class Daemon:
             assert current is not None
             return {"run": current.process_id}
 
-        handlers = {"status": status, "runs_start": runs_start, "runs_stop": runs_stop}
+        def probed() -> list[tuple[Device, PlanLimits]]:
+            return [(item.device, plan_limits(self._config.devices[item.device.name])) for item in self._planned]
+
+        handlers = {
+            "status": status,
+            "runs_start": runs_start,
+            "runs_stop": runs_stop,
+            "probe": probe_handler(probed),
+        }
         async with serve(Path(self._config.control_socket), handlers):
             yield
