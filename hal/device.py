@@ -1,11 +1,12 @@
 """A device: the connection to one unit, its health, and the scans made over it."""
 
-from asyncio import Event, Lock
+from asyncio import Event
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import isfinite
 
 from hal.backoff import Backoff
+from hal.bit_writer import BitWriter
 from hal.clock import Clock, SystemClock
 from hal.codec import encode
 from hal.errors import DefinitionError, LinkError, NotConnectedError, RefusedError
@@ -17,6 +18,7 @@ from hal.parameter import Parameter, RegisterKind
 from hal.plan import ReadPlan
 from hal.probing import Probed, probe
 from hal.quality import Quality
+from hal.reading import read_blocks
 from hal.refusals import Refusals, refusal_of
 from hal.scan import Scan
 
@@ -62,7 +64,7 @@ class Device:
         self._on_holes = on_holes
         self._link: Link | None = None
         self._connected = Event()
-        self._changing_bits = Lock()
+        self._bits = BitWriter()
         self._state = DeviceState.STOPPED
         self._error: LinkError | None = None
         self._connected_since_ns: int | None = None
@@ -108,24 +110,20 @@ class Device:
     async def scan(self, plan: ReadPlan) -> Scan:
         """Read every block of a plan once; what could not be read is told by the scan, never raised."""
         started_ns = self._clock.monotonic_ns()
-        try:
-            link: Link | None = self._usable_link("scan")
-            ended: LinkError | None = None
-        except NotConnectedError as error:
-            link, ended = None, error
-        outcomes: list[Outcome] = []
         current = self._refusals.plan_now(plan)
-        for block in current.blocks:
-            if link is None or ended is not None:
-                assert ended is not None
-                outcomes.append(Failure(error=ended, at_ns=self._clock.monotonic_ns(), sent=False))
-                continue
-            outcome = await self._read(link, block)
-            outcomes.append(outcome)
-            if isinstance(outcome, Failure) and not isinstance(outcome.error, RefusedError):
-                ended = outcome.error
+        try:
+            link = self._usable_link("scan")
+        except NotConnectedError as error:
+            unread: list[Outcome] = [Failure(error=error, at_ns=started_ns, sent=False) for _ in current.blocks]
+            return self._make_scan(current, unread, started_ns, requests=0)
+        outcomes = await read_blocks(
+            current.blocks,
+            read=lambda block: self._read(link, block),
+            parallel=link.parallel,
+            now_ns=self._clock.monotonic_ns,
+        )
         requests = sum(not isinstance(outcome, Failure) or outcome.sent for outcome in outcomes)
-        if link is None or ended is not None:
+        if any(isinstance(outcome, Failure) and not isinstance(outcome.error, RefusedError) for outcome in outcomes):
             return self._make_scan(current, outcomes, started_ns, requests=requests)
         probed = await self._probe(link, plan, current, outcomes, started_ns)
         return self._make_scan(probed.plan, probed.outcomes, started_ns, requests=requests + probed.extra)
@@ -170,8 +168,7 @@ class Device:
     async def write(self, parameter: Parameter, value: float | str) -> None:
         """Write one value; whether it may be written is for the caller to know.
 
-        A bit of a register is set by reading its word, changing the bit and writing the word: what the device itself
-        changes in that word in between is lost.
+        A bit of a register is set as `hal.bit_writer.BitWriter` says.
 
         Raises:
             DefinitionError: the parameter cannot be written, or cannot hold this value; nothing was sent.
@@ -187,16 +184,11 @@ class Device:
             if parameter.bit is None:
                 await link.write(parameter.kind, parameter.address, words.tolist())
             else:
-                await self._write_bit(link, parameter, int(words[0]))
+                mask = int(encode(replace(parameter, scale=1.0, offset=0.0), 1.0)[0])
+                await self._bits.write(link, parameter.address, mask=mask, word=int(words[0]))
         except LinkError as error:
             self._error = error
             raise
-
-    async def _write_bit(self, link: Link, parameter: Parameter, word: int) -> None:
-        mask = int(encode(replace(parameter, scale=1.0, offset=0.0), 1.0)[0])
-        async with self._changing_bits:
-            reading = await link.read(Block(kind=parameter.kind, address=parameter.address, count=1))
-            await link.write(parameter.kind, parameter.address, [(int(reading.data[0]) & ~mask) | word])
 
     def _usable_link(self, operation: str) -> Link:
         if self._link is not None and not self._link.lost.is_set():

@@ -18,6 +18,7 @@ from hal.errors import LinkError, MalformedError, NotConnectedError, RefusedErro
 from hal.link import Block, Reading, check_write
 from hal.parameter import LAST_ADDRESS, Parameter, RegisterKind
 
+_ILLEGAL_FUNCTION: Final = 1
 _ILLEGAL_DATA_ADDRESS: Final = 2
 _UNANSWERED: Final = "closed because an earlier request was not answered"
 
@@ -49,6 +50,8 @@ class MemoryDevice:
         self.request_timeout_s = request_timeout_s
         self.addresses: list[int] = []
         """First address of each request that reached the device, in order."""
+        self.knows_mask_write = False
+        """Whether it changes bits of a register itself; else it refuses the function."""
         self.connects = 0
         """Connections that were opened."""
         self._image: dict[RegisterKind, npt.NDArray[np.uint16]] = {
@@ -183,6 +186,15 @@ class MemoryLink:
         operation = check_write(kind, address, values)
         await self._ask(operation, kind, address, len(values))
         self._device.put_raw(kind, address, values)
+
+    async def mask_write(self, address: int, *, and_mask: int, or_mask: int) -> None:
+        """Let the device change bits of a holding register, where it `knows_mask_write`."""
+        operation, kind = f"mask write holding_register {address}", RegisterKind.HOLDING_REGISTER
+        await self._ask(operation, kind, address, 1)
+        if not self._device.knows_mask_write:
+            raise RefusedError(operation=operation, device=self._device.name, exception_code=_ILLEGAL_FUNCTION)
+        word = int(self._device.get_raw(kind, address, 1)[0])
+        self._device.put_raw(kind, address, [(word & and_mask) | (or_mask & ~and_mask)])
 
     async def close(self) -> None:
         """Close the connection; harmless when it is closed already."""

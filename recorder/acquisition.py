@@ -9,13 +9,14 @@ from hal.errors import DefinitionError
 from hal.health import DeviceEvent
 from hal.hole import Hole
 from hal.limits import AddressRange, PlanLimits
-from hal.modbus import ModbusTcpSettings, tcp_link
+from hal.link import Connect
 from hal.parameter import Parameter
 from hal.plan import ReadPlan, plans_by_interval
 from hal.refusals import Refusals
 from recorder.config import Config, DeviceConfig, ProcessConfig
 from recorder.definitions import Definition, DefinitionSet
 from recorder.errors import ConfigurationError
+from recorder.lines import make_links
 from recorder.sampler import Recording, Roles, Sampler
 
 
@@ -103,7 +104,9 @@ def plan_devices(
         ConfigurationError: a device has no section in the configuration, or its plan cannot be.
     """
     planned = []
-    for name in sorted({definition.device for definition in definitions.readable}):
+    names = sorted({definition.device for definition in definitions.readable})
+    links = make_links({name: config.devices[name] for name in names if name in config.devices})
+    for name in names:
         if name not in config.devices:
             raise ConfigurationError(
                 f"devices.{name} is missing: the definitions of {definitions.machine!r} read from device {name!r}; "
@@ -115,7 +118,7 @@ def plan_devices(
             plans = plans_by_interval(_read_together(members, roles), limits=plan_limits(settings))
         except DefinitionError as error:
             raise ConfigurationError(f"definitions of device {name!r}: {error}") from error
-        planned.append(PlannedDevice(device=_device(name, settings, hooks), plans=plans))
+        planned.append(PlannedDevice(device=_device(name, settings, links[name], hooks), plans=plans))
     return planned
 
 
@@ -131,17 +134,7 @@ def _read_together(members: Sequence[Definition], roles: Roles) -> list[Paramete
     ]
 
 
-def _device(name: str, settings: DeviceConfig, hooks: DeviceHooks) -> Device:
-    connect = tcp_link(
-        ModbusTcpSettings(
-            device=name,
-            host=settings.host,
-            port=settings.port,
-            unit=settings.unit,
-            connect_timeout_s=settings.connect_timeout_s,
-            request_timeout_s=settings.request_timeout_s,
-        )
-    )
+def _device(name: str, settings: DeviceConfig, connect: Connect, hooks: DeviceHooks) -> Device:
     backoff = Backoff(first_s=min(0.1, settings.backoff_max_s), longest_s=settings.backoff_max_s)
     return Device(
         name,

@@ -16,12 +16,12 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from hal.errors import DefinitionError
 from hal.limits import AddressRange
 from recorder.errors import ConfigurationError
+from recorder.transport_config import Seconds, TransportConfig
 
 ENVIRONMENT_PREFIX: Final = "ALD_"
 DEFAULT_FILE: Final = Path("config.toml")
 
 Milliseconds = Annotated[int, Field(ge=5, le=3_600_000)]
-Seconds = Annotated[float, Field(gt=0, le=3600)]
 
 
 class _Section(BaseModel):
@@ -70,19 +70,9 @@ class DatabaseConfig(_Section):
         return self
 
 
-class DeviceConfig(_Section):
-    """One Modbus unit."""
+class DeviceConfig(TransportConfig):
+    """One Modbus unit: how it is reached (`recorder.transport_config`), and how it is read."""
 
-    host: str = Field(default="127.0.0.1", min_length=1)
-    """Host name or address."""
-    port: int = Field(default=502, ge=1, le=65_535)
-    """TCP port."""
-    unit: int = Field(default=1, ge=0, le=255)
-    """Unit identifier."""
-    connect_timeout_s: Seconds = 1.0
-    """Longest wait for a connection."""
-    request_timeout_s: Seconds = 1.0
-    """Deadline of one request."""
     backoff_max_s: Seconds = 5.0
     """Longest pause between two attempts to connect."""
     max_registers: int = Field(default=125, ge=1, le=125)
@@ -268,7 +258,8 @@ def _validated(content: dict[str, Any], *, source: str, folder: Path) -> Config:
         raise ConfigurationError(f"environment {ENVIRONMENT_PREFIX}…: {error}") from error
     data_directory = config.recorder.data_directory.expanduser()
     placed = config.recorder.model_copy(update={"data_directory": Path(os.path.normpath(folder / data_directory))})
-    return config.model_copy(update={"recorder": placed})
+    devices = {name: device.placed(folder) for name, device in config.devices.items()}
+    return config.model_copy(update={"recorder": placed, "devices": devices})
 
 
 def _first_fault(error: ValidationError) -> str:

@@ -5,13 +5,16 @@ import asyncio
 import numpy as np
 import pytest
 
+from hal.device import Device
 from hal.errors import LinkError, RefusedError, RequestTimeoutError
 from hal.link import Block, Reading
+from hal.memory import MemoryDevice
 from hal.outcome import Failure, Outcome, make_rows
 from hal.parameter import DataType, RegisterKind
 from hal.plan import plan_reads
 from hal.quality import Quality
 from hal.reading import read_blocks
+from tests.contract.subjects import Hold
 from tests.hal.parameters import coil, holding
 
 BLOCKS = [Block(kind=RegisterKind.HOLDING_REGISTER, address=at, count=1) for at in range(10)]
@@ -70,6 +73,28 @@ async def test_after_a_timeout_nothing_more_is_asked(parallel: int, asked: int) 
     assert len(reader.asked) == asked
     assert [one.sent for one in read if isinstance(one, Failure)] == [True] * (asked - 3) + [False] * (10 - asked)
     assert {one.at_ns for one in read[asked:] if isinstance(one, Failure)} == {7}
+
+
+async def test_a_scan_reads_as_many_blocks_at_a_time_as_the_link_takes() -> None:
+    """Both requests are under way before the first is answered, and each answer finds its place."""
+    memory = MemoryDevice("plc", parallel=2)
+    plan = plan_reads([holding(1, 0), holding(2, 500)])
+    memory.put_raw(RegisterKind.HOLDING_REGISTER, 0, [11])
+    memory.put_raw(RegisterKind.HOLDING_REGISTER, 500, [22])
+    holds = [Hold(), Hold()]
+    for hold in holds:
+        memory.delay_next(hold)
+    device = Device("plc", memory.connect)
+    async with asyncio.TaskGroup() as tasks:
+        owner = tasks.create_task(device.run())
+        await device.wait_connected()
+        scanning = tasks.create_task(device.scan(plan))
+        for hold in holds:
+            await hold.arrived.wait()
+        for hold in reversed(holds):
+            hold.set()
+        assert (await scanning).values.tolist() == [11.0, 22.0]
+        owner.cancel()
 
 
 def test_what_was_read_after_a_flush_is_uncertain_where_it_would_be_good() -> None:

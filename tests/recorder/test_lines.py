@@ -1,5 +1,7 @@
 """Transports in `config.toml`, and devices that share a line."""
 
+import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from hal.errors import NotConnectedError
+from recorder.config import DeviceConfig, load
 from recorder.errors import ConfigurationError
 from recorder.lines import make_links
 from recorder.transport_config import TransportConfig
@@ -89,3 +92,28 @@ async def test_a_device_that_cannot_be_reached_is_named_as_in_the_configuration(
         await links["b"]()
     with pytest.raises(NotConnectedError, match=r"^c: connect to no-such-host\.invalid:502: "):
         await links["c"]()
+
+
+def test_config_toml_shows_every_field_with_its_default() -> None:
+    """What the annotated file says is what the program does."""
+    text = (Path(__file__).parents[2] / "config.toml").read_text(encoding="utf-8")
+    section = text.partition("[devices.plc]")[2].partition("[process]")[0]
+    lines = [line.removeprefix("# ") for line in section.splitlines() if re.match(r"# [a-z_]+ = ", line)]
+    shown = tomllib.loads("\n".join(lines))
+    examples = {"tls_ca", "tls_certificate", "tls_key"}
+    defaults = DeviceConfig().model_dump(mode="json")
+    assert shown.keys() == defaults.keys()
+    assert {name: value for name, value in shown.items() if name not in examples} == {
+        name: value for name, value in defaults.items() if name not in examples
+    }
+
+
+def test_a_contradiction_is_one_line_with_its_device(tmp_path: Path) -> None:
+    """As every fault of the configuration; a good section is read, its files relative to it."""
+    file = tmp_path / "config.toml"
+    file.write_text('[devices.mfc]\ntransport = "rtu"\n', encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=r"devices\.mfc: transport rtu needs serial_path"):
+        load(file)
+    file.write_text('[devices.plc]\ntransport = "tls"\ntls_ca = "ca.pem"\n', encoding="utf-8")
+    plc = load(file).devices["plc"]
+    assert (plc.port, plc.tls_ca) == (802, tmp_path / "ca.pem")
