@@ -31,6 +31,7 @@ from recorder.process import ProcessTracker
 from recorder.process_id import ProcessIdMint
 from recorder.run import RunContext, RunLabels
 from recorder.sampler import Recording, Sampler
+from recorder.slot_timer import SlotTimer
 from recorder.spool import Spool
 from recorder.status import picture
 from recorder.writer import PREPARED, Writer, WriterState
@@ -64,6 +65,7 @@ class Daemon:
         self._stop = asyncio.Event()
         self._clock = Clock()
         self._latency = LatencyRecorder()
+        self._timer = SlotTimer()
         self._definitions: DefinitionSet | None = None
         self._definitions_source = ""
         self._planned: list[PlannedDevice] = []
@@ -100,6 +102,7 @@ class Daemon:
             loop.add_signal_handler(number, self.stop)
         async with AsyncExitStack() as stack:
             stack.enter_context(only_recorder_of(folder))
+            stack.enter_context(self._timer)
             spool = await stack.enter_async_context(
                 Spool(
                     folder / "spool.sqlite3",
@@ -164,7 +167,13 @@ class Daemon:
             state=state.get("tracker"),
         )
         recording = Recording(
-            spool=spool, tracker=tracker, clock=self._clock, latency=self._latency, roles=roles, state=state
+            spool=spool,
+            tracker=tracker,
+            clock=self._clock,
+            latency=self._latency,
+            roles=roles,
+            state=state,
+            sleep=self._timer.sleep,
         )
         holes = HoleFile(config.recorder.data_directory / "refused_addresses.json")
         hooks = DeviceHooks(

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -70,6 +70,7 @@ class Recording:
     Args:
         roles: which parameters say what the tool does.
         state: `Spool.state` as an earlier run of the recorder left it.
+        sleep: waits a number of seconds; the grids of all samplers use it.
     """
 
     def __init__(
@@ -81,12 +82,14 @@ class Recording:
         latency: LatencyRecorder,
         roles: Roles,
         state: Mapping[str, Any],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.spool = spool
         self.tracker = tracker
         self.clock = clock
         self.latency = latency
         self.roles = roles
+        self.sleep = sleep
         self.totals = SlotTotals()
         self.roles_seen = asyncio.Event()
         self.clock_was_moved = False
@@ -165,7 +168,10 @@ class Sampler:
         self._interval_ms = interval_ms
         self.key = f"{device.name}/{interval_ms}"
         self._before = recording.last_slots.get(self.key, -1)
-        self._grid = grid or Grid(interval_ms=interval_ms, clock=recording.clock, after=self._before)
+        self._grid = grid or Grid(
+            interval_ms=interval_ms, clock=recording.clock, after=self._before, sleep=recording.sleep
+        )
+        self._started: tuple[int, int] | None = None
         self._encoder = RowEncoder(plan.parameter_ids)
         self._unspooled: deque[asyncio.Future[int]] = deque()
         self.has_roles = self._plan_has_roles()
@@ -248,7 +254,16 @@ class Sampler:
         recording.latest[self.key] = LatestScan(plan=self._plan, scan=scan, timestamps_us=timestamps_us)
         recording.latency.record("read", scan.ended_ns - scan.started_ns)
         recording.latency.record("start_delay", max(0, scan.started_ns - slot.due_ns))
+        self._record_jitter(slot, scan)
         self._append([*entries, entry], scan, row_count)
+
+    def _record_jitter(self, slot: Slot, scan: Scan) -> None:
+        """How far the time from start to start is from the intervals in between."""
+        if self._started is not None:
+            number, started_ns = self._started
+            due_ns = (slot.number - number) * self._interval_ms * 1_000_000
+            self._recording.latency.record("jitter", abs(scan.started_ns - started_ns - due_ns))
+        self._started = slot.number, scan.started_ns
 
     def _append(self, entries: Sequence[Entry], scan: Scan, row_count: int) -> None:
         recording = self._recording

@@ -1,0 +1,67 @@
+"""One measured figure: what, how much, which goal, and whether it was reached."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Figure:
+    """One line of the table.
+
+    Attributes:
+        row: name of the benchmark that measured it, as ``--only`` takes it.
+        what: what was measured, with its unit.
+        value: None where it could not be measured; `note` then says why.
+        bound: whether `goal` is the highest or the lowest good value.
+        goal: None where the figure is for information.
+        note: what a reader needs in order to trust the figure.
+        detail: further numbers, for ``--json``.
+    """
+
+    row: str
+    what: str
+    value: float | None
+    digits: int = 2
+    bound: Literal["at most", "at least"] = "at most"
+    goal: float | None = None
+    note: str = ""
+    detail: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def is_reached(self) -> bool | None:
+        """Whether the goal is reached; None where there is no goal or no value."""
+        if self.goal is None or self.value is None:
+            return None
+        return self.value <= self.goal if self.bound == "at most" else self.value >= self.goal
+
+    @property
+    def verdict(self) -> str:
+        """One word for the table."""
+        if self.value is None:
+            return "skipped"
+        return {True: "reached", False: "MISSED", None: ""}[self.is_reached]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Lengths:
+    """How long each benchmark goes on.
+
+    Attributes:
+        requests_s: seconds of scans, for each of the two ways to read.
+        copy_rounds: rounds, each of both ways to copy.
+        copy_batches: batches of 10,000 rows a round.
+        settle_s: seconds from the daemon's first commit to the start of the measurement.
+        daemon_s: seconds over which the daemon is measured, at each number of parameters.
+        fsync_s: seconds of fsync.
+    """
+
+    requests_s: float
+    copy_rounds: int
+    copy_batches: int
+    settle_s: float
+    daemon_s: float
+    fsync_s: float
+
+
+FULL = Lengths(requests_s=3, copy_rounds=9, copy_batches=20, settle_s=5, daemon_s=40, fsync_s=1)
+QUICK = Lengths(requests_s=0.5, copy_rounds=5, copy_batches=8, settle_s=1, daemon_s=8, fsync_s=0.3)
