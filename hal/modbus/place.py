@@ -167,7 +167,7 @@ class UnitSettings:
             ("turnaround", self.turnaround_s),
         ):
             if not (isfinite(pause_s) and 0 <= pause_s <= _LONGEST_PAUSE_S):
-                raise DefinitionError(f"{self.device}: a {name} of {pause_s:g} s is outside 0…{_LONGEST_PAUSE_S:g} s")
+                raise DefinitionError(f"{self.device}: the {name} of {pause_s:g} s is outside 0…{_LONGEST_PAUSE_S:g} s")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
