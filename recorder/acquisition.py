@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from hal.backoff import Backoff
 from hal.device import Device
@@ -15,6 +16,7 @@ from hal.plan import ReadPlan, plans_by_interval
 from hal.refusals import Refusals
 from recorder.config import Config, DeviceConfig, ProcessConfig
 from recorder.definitions import Definition, DefinitionSet
+from recorder.device_watch import DeviceWatch, WatchSettings
 from recorder.errors import ConfigurationError
 from recorder.lines import make_links
 from recorder.sampler import Recording, Roles, Sampler
@@ -26,10 +28,12 @@ class PlannedDevice:
 
     Attributes:
         plans: scan interval in milliseconds to its read plan.
+        watch: says whether the device is alive.
     """
 
     device: Device
     plans: Mapping[int, ReadPlan]
+    watch: DeviceWatch
 
 
 def plan_limits(config: DeviceConfig) -> PlanLimits:
@@ -88,11 +92,13 @@ class DeviceHooks:
         on_event: at each change of a device's connection.
         holes_of: what a device is known to refuse from earlier.
         on_holes: with a device and all that it refuses, each time that this changes.
+        on_watch: with a device, the kind of an event of `recorder.device_watch`, and its detail.
     """
 
     on_event: Callable[[DeviceEvent], None]
     holes_of: Callable[[str], Sequence[Hole]] = lambda _device: ()
     on_holes: Callable[[str, Sequence[Hole]], None] = lambda _device, _holes: None
+    on_watch: Callable[[str, str, Mapping[str, object]], None] = lambda _device, _kind, _detail: None
 
 
 def plan_devices(
@@ -114,21 +120,59 @@ def plan_devices(
             )
         settings = config.devices[name]
         members = [definition for definition in definitions.readable if definition.device == name]
+        watching = watch_settings(name, settings, members, roles)
         try:
-            plans = plans_by_interval(_read_together(members, roles), limits=plan_limits(settings))
+            plans = plans_by_interval(_read_together(members, roles, watching), limits=plan_limits(settings))
         except DefinitionError as error:
             raise ConfigurationError(f"definitions of device {name!r}: {error}") from error
-        planned.append(PlannedDevice(device=_device(name, settings, links[name], hooks), plans=plans))
+        planned.append(
+            PlannedDevice(
+                device=_device(name, settings, links[name], hooks),
+                plans=plans,
+                watch=DeviceWatch(watching, tell=partial(hooks.on_watch, name)),
+            )
+        )
     return planned
 
 
-def _read_together(members: Sequence[Definition], roles: Roles) -> list[Parameter]:
-    """All roles are read at the interval of run_state: step, cycle and recipe must be of the same moment."""
+def watch_settings(name: str, settings: DeviceConfig, members: Sequence[Definition], roles: Roles) -> WatchSettings:
+    """Find the parameters that show that a device is alive.
+
+    Raises:
+        ConfigurationError: one is not read from this device.
+    """
+
+    def parameter_id(field: str, full_name: str) -> int | None:
+        if not full_name:
+            return None
+        found = next((d for d in members if d.full_name == full_name), None)
+        if found is None:
+            raise ConfigurationError(
+                f"devices.{name}.{field}: {full_name!r} is no parameter that is read from device {name!r}; "
+                "see ald-recorder definitions list"
+            )
+        return found.id
+
+    ids = {definition.id for definition in members}
+    return WatchSettings(
+        heartbeat=parameter_id("heartbeat", settings.heartbeat),
+        clock=parameter_id("clock", settings.clock),
+        restart_counter=roles.run_counter if roles.run_counter in ids else None,
+        frozen_after_s=settings.frozen_after_s,
+        carries_run=roles.run_state is not None and roles.run_state in ids,
+    )
+
+
+def _read_together(members: Sequence[Definition], roles: Roles, watching: WatchSettings) -> list[Parameter]:
+    """All roles are read at the interval of run_state: step, cycle and recipe must be of the same moment.
+
+    So must the clock of their device, since a run that ends because the device restarts was not completed.
+    """
     parameters = [definition.to_parameter() for definition in members]
     state = next((p for p in parameters if p.parameter_id == roles.run_state), None)
     if state is None:
         return parameters
-    together = {roles.run_counter, roles.recipe, roles.step, roles.cycle}
+    together = {roles.run_counter, roles.recipe, roles.step, roles.cycle, watching.clock}
     return [
         replace(p, scan_interval_ms=state.scan_interval_ms) if p.parameter_id in together else p for p in parameters
     ]
@@ -149,7 +193,7 @@ def _device(name: str, settings: DeviceConfig, connect: Connect, hooks: DeviceHo
 def make_samplers(planned: Sequence[PlannedDevice], recording: Recording) -> list[Sampler]:
     """One sampler a device and scan interval."""
     return [
-        Sampler(device=item.device, plan=plan, interval_ms=interval_ms, recording=recording)
+        Sampler(device=item.device, plan=plan, interval_ms=interval_ms, recording=recording, watch=item.watch)
         for item in planned
         for interval_ms, plan in item.plans.items()
     ]

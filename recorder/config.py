@@ -89,6 +89,13 @@ class DeviceConfig(TransportConfig):
     """Whether input and holding registers are one memory, so that function 3 reads both: only after
     ``ald-recorder check`` has seen that they agree."""
 
+    heartbeat: str = ""
+    """``component/parameter`` that changes as long as the program of the device runs; empty where there is none."""
+    clock: str = ""
+    """``component/parameter`` that counts time in the device: it must change too, and where it goes back, the device
+    has restarted; empty where there is none."""
+    frozen_after_s: Seconds = 5.0
+    """How long heartbeat and clock may stand still before all values of the device are marked as frozen."""
     probe_refused_s: Seconds = 600.0
     """Longest wait until an address that the device refused is tried again."""
 

@@ -180,6 +180,7 @@ class Daemon:
             on_event=lambda event: self._device_event(spool, event),
             holes_of=holes.of,
             on_holes=lambda device, now: self._keep_holes(spool, holes, device, now),
+            on_watch=lambda device, kind, detail: self._watch_event(spool, device, kind, detail),
         )
         self._planned = list(plan_devices(config, definitions, roles, hooks))
         self._tell_plan_warnings()
@@ -297,6 +298,10 @@ class Daemon:
             if changed:
                 log.warning(kind, device=device, addresses=[str(hole) for hole in changed])
                 self._append_event(spool, kind, {"addresses": [hole.to_plain() for hole in changed]}, device=device)
+
+    def _watch_event(self, spool: Spool, device: str, kind: str, detail: Mapping[str, object]) -> None:
+        log.warning(kind, device=device, **detail)
+        self._append_event(spool, kind, detail, device=device)
 
     def _append_event(self, spool: Spool, kind: str, detail: Mapping[str, object], *, device: str = "") -> None:
         header = {"event": kind, "occurred_us": self._clock.now_us(), "device": device, "detail": dict(detail)}

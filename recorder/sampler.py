@@ -15,6 +15,7 @@ from hal.quality import FIRST_UNCERTAIN
 from hal.scan import Scan
 from recorder.batch import RowEncoder
 from recorder.clock import Clock
+from recorder.device_watch import DeviceWatch
 from recorder.entry import Entry, EntryKind, Outcome, SlotCount
 from recorder.errors import SpoolError
 from recorder.grid import Grid, Slot
@@ -157,12 +158,21 @@ class Sampler:
     Args:
         interval_ms: the plan's scan interval.
         grid: made by default for the interval, after the last slot that the spool remembers.
+        watch: says whether the device is alive; one for all samplers of the device.
     """
 
     def __init__(
-        self, *, device: Device, plan: ReadPlan, interval_ms: int, recording: Recording, grid: Grid | None = None
+        self,
+        *,
+        device: Device,
+        plan: ReadPlan,
+        interval_ms: int,
+        recording: Recording,
+        grid: Grid | None = None,
+        watch: DeviceWatch | None = None,
     ) -> None:
         self._device = device
+        self._watch = watch
         self._plan = plan
         self._recording = recording
         self._interval_ms = interval_ms
@@ -198,12 +208,21 @@ class Sampler:
                 self._is_waiting = True
                 slot = await self._grid.next()
                 self._is_waiting = False
-                self._record(slot, await self._device.scan(self._plan))
+                self._record(slot, self._watched(await self._device.scan(self._plan)))
                 while len(self._unspooled) >= MOST_UNSPOOLED:
                     await asyncio.wait([self._unspooled[0]])
         finally:
             if self._unspooled:
                 await asyncio.shield(asyncio.wait(list(self._unspooled)))
+
+    def _watched(self, scan: Scan) -> Scan:
+        """Let the watch judge the device, before anything is believed of it."""
+        if self._watch is None:
+            return scan
+        scan = self._watch.look(self._plan, scan)
+        if self._watch.has_restarted and self._watch.carries_run:
+            self._recording.tracker.tool_restarted()
+        return scan
 
     def _record(self, slot: Slot, scan: Scan) -> None:
         recording = self._recording
