@@ -1,6 +1,7 @@
-"""One open connection of pymodbus, with one request at a time on it, and the only other file that knows pymodbus.
+"""One open connection of pymodbus, with one request at a time on it.
 
-pymodbus opens the connection and frames the requests. The answers are judged by `hal.mbap` and `hal.rtu`, because
+pymodbus enters here, in `hal.modbus.framed_wire` and in `hal.modbus.request`, and nowhere else in hal. It opens the
+connection, and encodes and frames the requests. The answers are judged by `hal.mbap` and `hal.rtu`, because
 pymodbus 3.16 takes a short answer, an answer to transaction 0 and a coil answer of any length as good, skips an answer
 of another unit until the time-out, hunts for an RTU frame in the middle of rubbish, and does not tell a pending request
 that the peer is gone.
