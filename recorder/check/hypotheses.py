@@ -33,6 +33,7 @@ _OTHER_TYPES: Final = {
     DataType.INT32: (DataType.FLOAT32,),
     DataType.UINT32: (DataType.FLOAT32,),
 }
+_LEAST_TEMPERATURE: Final = 1e-3
 _DECADES: Final = (-3, -2, -1, 1, 2, 3)
 
 
@@ -102,12 +103,14 @@ def _go_together(several: tuple[_Change, ...]) -> bool:
 def _likely(definition: Definition, found: list[Hypothesis]) -> list[Hypothesis]:
     """Leave out what is far less likely.
 
-    A word order and an address off by one are told apart by the low word alone: the wrong one often finds it empty.
+    A word order and an address off by one are told apart by the low word alone: of a measurement it is hardly ever 0,
+    of a set-value it is whenever that is round.
     """
     weights = [weight(definition, hypothesis.value) for hypothesis in found]
     likely = [h for h, its in zip(found, weights, strict=True) if its >= max(weights) / FAR_LESS_LIKELY]
-    telling = [hypothesis for hypothesis in likely if hypothesis.shows_low_word]
-    return telling or likely
+    if definition.is_writable:
+        return likely
+    return [hypothesis for hypothesis in likely if hypothesis.shows_low_word] or likely
 
 
 def _test(
@@ -123,6 +126,10 @@ def _test(
     if words is None or not any(words):
         return None  # zero is what every empty place says
     value = value_of(changed, words)
+    if any(change.group == "unit" for change in several):
+        said = value_of(changed.model_copy(update={"scale": definition.scale, "offset": definition.offset}), words)
+        if abs(said) < _LEAST_TEMPERATURE:
+            return None  # 0 °F is what an empty place would say
     if expectation is None:
         if value == 0 or not is_plausible(changed, value):
             return None

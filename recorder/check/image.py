@@ -1,22 +1,29 @@
 """The words that a check has read from one device, wherever they came from."""
 
-from collections.abc import Iterable
-
 from hal.link import Block, Reading
 from hal.parameter import RegisterKind
 
 
 class Image:
-    """Words and bits by kind and address, as they were read last."""
+    """Words and bits by kind and address, as they were read last.
 
-    def __init__(self) -> None:
+    Args:
+        one_register_image: whether what is read as holding registers stands for input registers too.
+    """
+
+    def __init__(self, *, one_register_image: bool = False) -> None:
+        self._one_register_image = one_register_image
         self._words: dict[tuple[RegisterKind, int], int] = {}
         self._moved: set[tuple[RegisterKind, int]] = set()
 
     def take(self, block: Block, reading: Reading) -> None:
         """Keep what a request brought, and which words are not what they were."""
+        kinds = {block.kind}
+        if self._one_register_image and block.kind is RegisterKind.HOLDING_REGISTER:
+            kinds.add(RegisterKind.INPUT_REGISTER)
         for address, word in enumerate(reading.data.tolist(), start=block.address):
-            self.put(block.kind, address, int(word))
+            for kind in kinds:
+                self.put(kind, address, int(word))
 
     def put(self, kind: RegisterKind, address: int, word: int) -> None:
         """Keep one word, or one bit as 0 or 1."""
@@ -35,7 +42,3 @@ class Image:
     def moved(self, kind: RegisterKind, address: int, count: int) -> bool:
         """Whether any word of a place changed from one reading to another."""
         return any((kind, at) in self._moved for at in range(address, address + count))
-
-    def knows(self, kind: RegisterKind, addresses: Iterable[int]) -> bool:
-        """Whether every address was read."""
-        return all((kind, address) in self._words for address in addresses)

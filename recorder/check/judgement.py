@@ -25,7 +25,10 @@ from recorder.definitions import Definition
 
 _FLOATS: Final = frozenset({DataType.FLOAT32, DataType.FLOAT64})
 _MOST_SHOWN: Final = 3
-_CERTAIN_CAUSES: Final = ("word_order", "address")
+_MOST_BY_CHANCE: Final = 4
+"""One misread float in so many makes a value that can be."""
+_SHIFTS: Final[Mapping[tuple[str, ...], int]] = {("address -1",): -1, ("address +1",): 1}
+_SHOWN_BY_WORDS: Final = frozenset({"word_order", "address"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,6 +44,7 @@ class Judgement:
         messages: what is wrong and what to do.
         hypotheses: what would explain it.
         changes: fields to change, where there is one explanation; else empty.
+        is_shared: whether other parameters of the device have the same explanation.
     """
 
     definition: Definition
@@ -53,6 +57,7 @@ class Judgement:
     messages: tuple[str, ...] = ()
     hypotheses: tuple[Hypothesis, ...] = ()
     changes: Mapping[str, Any] = field(default_factory=dict)
+    is_shared: bool = False
 
     def with_message(self, verdict: Verdict, message: str) -> "Judgement":
         """The same with one more message, and the worse of the two verdicts."""
@@ -169,7 +174,7 @@ def _with_hypotheses(judgement: Judgement, found: Sequence[Hypothesis], said: st
 def _settled(judgement: Judgement, said: str, found: Sequence[Hypothesis]) -> Judgement:
     unit = f" {judgement.definition.unit}" if judgement.definition.unit else ""
     shown = [f"{hypothesis.value:.6g}{unit} with {hypothesis.advice}" for hypothesis in found[:_MOST_SHOWN]]
-    more = f" or {len(found) - _MOST_SHOWN} others" if len(found) > _MOST_SHOWN else ""
+    more = f", or {len(found) - _MOST_SHOWN} more" if len(found) > _MOST_SHOWN else ""
     message = f"{said}; it would be {', or '.join(shown)}{more}"
     judged = judgement.with_message(Verdict.FAULT, message)
     return replace(judged, changes=dict(found[0].changes)) if len(found) == 1 else judged
@@ -189,16 +194,21 @@ def settle_together(judgements: Sequence[Judgement]) -> tuple[list[Judgement], l
     if most < 2 or (others and others[0][1] == most):  # noqa: PLR2004  (one is no repetition)
         return list(judgements), []
     settled = [_doubt_unlikely(_take_common(judgement, causes), causes) for judgement in judgements]
-    return settled, [f"{most} of {len(doubtful)} doubtful parameters make sense with {' and '.join(causes)}"]
+    return _shift_rest(settled, causes), [
+        f"{most} of {len(doubtful)} doubtful parameters make sense with {' and '.join(causes)}"
+    ]
 
 
 def _take_common(judgement: Judgement, causes: tuple[str, ...]) -> Judgement:
     common = [hypothesis for hypothesis in judgement.hypotheses if hypothesis.causes == causes]
-    if len(judgement.hypotheses) < 2 or not common:  # noqa: PLR2004  (one is settled already)
+    if not common:
         return judgement
+    if len(judgement.hypotheses) == 1:
+        return replace(judgement, is_shared=True)
     return replace(
         judgement,
         changes=dict(common[0].changes),
+        is_shared=True,
         messages=(*judgement.messages, f"most likely {common[0].advice}, as of other parameters of this device"),
     )
 
@@ -211,19 +221,42 @@ def _doubt_unlikely(judgement: Judgement, causes: tuple[str, ...]) -> Judgement:
     if judgement.definition.word_order in judgement.plausible:
         return judgement
     message = f"it could be, but as {order}, as other parameters of this device, it is {judgement.orders[order]:.6g}"
-    return replace(judgement.with_message(Verdict.WARNING, message), changes={"word_order": order})
+    return replace(judgement.with_message(Verdict.WARNING, message), changes={"word_order": order}, is_shared=True)
+
+
+def _shift_rest(judgements: Sequence[Judgement], causes: tuple[str, ...]) -> list[Judgement]:
+    """Doubt all registers of a device whose manual counts from 1: those that could be by chance are off by one too."""
+    shift = _SHIFTS.get(causes)
+    standing = sum(_stands_where_it_is(judgement) for judgement in judgements)
+    if shift is None or standing * _MOST_BY_CHANCE > sum(bool(judgement.hypotheses) for judgement in judgements):
+        return list(judgements)
+    shifted = []
+    for judgement in judgements:
+        d = judgement.definition
+        if judgement.messages or d.address is None or d.register_kind is None or d.register_kind.is_bit:
+            shifted.append(judgement)
+            continue
+        doubted = judgement.with_message(Verdict.WARNING, f"most likely address {d.address + shift}, as of the others")
+        shifted.append(replace(doubted, changes={"address": d.address + shift}, is_shared=True))
+    return shifted
+
+
+def _stands_where_it_is(judgement: Judgement) -> bool:
+    """Whether a float other than 0 shows that its address is right."""
+    is_float = judgement.definition.data_type in _FLOATS
+    return is_float and judgement.verdict is Verdict.OK and not isnan(judgement.value) and judgement.value != 0
 
 
 def is_certain(judgement: Judgement, expectation: Expectation | None) -> bool:
     """Whether a change is shown well enough to be written down for review.
 
     A float that makes sense in one word order alone, or at the next address, does so hardly by chance; a whole number
-    or another unit needs somebody who looked at the front panel.
+    needs other parameters with the same mistake, and another unit needs somebody who looked at the front panel.
     """
     if not judgement.changes:
         return False
     if expectation is not None or judgement.definition.data_type is DataType.ASCII:
         return True
-    is_float = judgement.definition.data_type in _FLOATS
-    causes = [cause for hypothesis in judgement.hypotheses for cause in hypothesis.causes]
-    return is_float and all(cause.startswith(_CERTAIN_CAUSES) for cause in causes)
+    if judgement.definition.data_type not in _FLOATS and not judgement.is_shared:
+        return False
+    return set(judgement.changes) <= _SHOWN_BY_WORDS

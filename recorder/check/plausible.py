@@ -7,7 +7,7 @@ from typing import Final
 from hal.codec import decode
 from hal.errors import DefinitionError
 from hal.parameter import DataType, Parameter, WordOrder
-from recorder.check.units import is_pressure, smallest, unit_bounds
+from recorder.check.units import is_linear, smallest, unit_bounds
 from recorder.definitions import Definition
 from recorder.errors import UsageError
 
@@ -96,11 +96,14 @@ def is_plausible(definition: Definition, value: float) -> bool:
 def weight(definition: Definition, value: float) -> float:
     """How much a plausible value says: 1 where it is as large as the signal can be, next to nothing where it is tiny.
 
-    A misread float is as likely to be 0.03 as 30, a temperature is not; a pressure may be anything.
+    A misread float is as likely to be 0.03 as 30, a temperature is not; a pressure or a gain may be anything. A misread
+    whole number is nearly always huge, a counter is not.
     """
+    if definition.data_type not in _FLOATS:
+        return 1.0 / (1.0 + abs(value))
     limits = bounds(definition)
     largest = max(abs(limits.low), abs(limits.high))
-    if not isfinite(largest) or largest == 0 or is_pressure(definition.unit):
+    if largest == 0 or not is_linear(definition.unit):
         return 1.0
     return min(1.0, abs(value) / largest)
 

@@ -96,6 +96,11 @@ def is_pressure(unit: str) -> bool:
     return canonical(unit) in _PRESSURES or canonical(unit) == "bar"
 
 
+def is_linear(unit: str) -> bool:
+    """Whether the values of a signal in this unit are spread evenly over its range, rather than over decades."""
+    return canonical(unit) in {"°c", "°f", "k", "%"}
+
+
 def smallest(unit: str) -> float:
     """The smallest float that is not 0 and can be a value in this unit."""
     return SMALLEST_PRESSURE if is_pressure(unit) else SMALLEST
