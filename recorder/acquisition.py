@@ -11,6 +11,7 @@ from hal.health import DeviceEvent
 from hal.hole import Hole
 from hal.limits import AddressRange, PlanLimits
 from hal.link import Connect
+from hal.load import DeviceLoad
 from hal.parameter import Parameter
 from hal.plan import ReadPlan, plans_by_interval
 from hal.refusals import Refusals
@@ -29,11 +30,13 @@ class PlannedDevice:
     Attributes:
         plans: scan interval in milliseconds to its read plan.
         watch: says whether the device is alive.
+        load: what the plans ask of the connection; None until the round trip was measured.
     """
 
     device: Device
     plans: Mapping[int, ReadPlan]
     watch: DeviceWatch
+    load: DeviceLoad | None = None
 
 
 def plan_limits(config: DeviceConfig) -> PlanLimits:

@@ -96,6 +96,9 @@ class DeviceConfig(TransportConfig):
     has restarted; empty where there is none."""
     frozen_after_s: Seconds = 5.0
     """How long heartbeat and clock may stand still before all values of the device are marked as frozen."""
+    on_overload: Literal["warn", "degrade", "refuse"] = "warn"
+    """What to do where the measured round trip makes the scan intervals impossible: record with skipped slots, make the
+    intervals longer until they can be kept, or do not start."""
     probe_refused_s: Seconds = 600.0
     """Longest wait until an address that the device refused is tried again."""
 

@@ -14,6 +14,7 @@ from hal.device import Device
 from hal.health import DeviceEvent, DeviceState
 from hal.hole import Hole
 from hal.limits import PlanLimits
+from hal.load import DeviceLoad
 from recorder.acquisition import DeviceHooks, PlannedDevice, make_samplers, plan_devices, plan_limits, resolve_roles
 from recorder.clock import Clock, is_synchronised
 from recorder.config import Config
@@ -26,6 +27,7 @@ from recorder.hole_file import HoleFile
 from recorder.instance import only_recorder_of
 from recorder.latency import LatencyRecorder
 from recorder.maintenance import maintain
+from recorder.overload import fit, measure_round_trip_ms
 from recorder.probe import probe_handler
 from recorder.process import ProcessTracker
 from recorder.process_id import ProcessIdMint
@@ -40,6 +42,8 @@ DEFINITIONS_WAIT_S: Final = 3.0
 """How long a start waits for the database before it takes the last good definitions."""
 _RETRY_S: Final = 2.0
 _ROLES_WAIT_S: Final = 1.0
+_MEASURE_S: Final = 1.0
+"""How long the round trip of one device is measured at a start."""
 _SCAN_END_S: Final = 2.0
 _DRAIN_S: Final = 6.0
 """Together with `_SCAN_END_S` and the closing below the 10 s in which SIGTERM must end."""
@@ -211,6 +215,7 @@ class Daemon:
                 )
             )
             await self._meet_devices()
+            await self._fit_plans(spool)
             samplers = make_samplers(self._planned, recording)
             sampling = [self._sample(tasks, sampler) for sampler in samplers if sampler.has_roles]
             if tracker.current is not None and not tracker.current.confirmed:
@@ -251,6 +256,30 @@ class Daemon:
             async with asyncio.timeout(min(longest, 1.0)), asyncio.TaskGroup() as tasks:
                 for item in self._planned:
                     tasks.create_task(item.device.wait_connected())
+
+    async def _fit_plans(self, spool: Spool) -> None:
+        """Set measured round trips against the scan intervals; a device that is not there yet is not judged.
+
+        Raises:
+            ConfigurationError: a plan cannot be kept, and the configuration says to refuse it.
+        """
+
+        def tell(kind: str, load: DeviceLoad, meaning: str) -> None:
+            log.warning(kind, device=load.device, reason=load.explain(), meaning=meaning)
+            detail = {"reason": load.explain(), "meaning": meaning}
+            self._append_event(spool, kind, detail, device=load.device)
+
+        fitted = []
+        for item in self._planned:
+            round_trip_ms = None
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_MEASURE_S):
+                    round_trip_ms = await measure_round_trip_ms(item)
+            settings = self._config.devices[item.device.name]
+            fitted.append(
+                item if round_trip_ms is None else fit(item, settings, round_trip_ms=round_trip_ms, tell=tell)
+            )
+        self._planned = fitted
 
     async def _drain(self, writer: Writer, spool: Spool) -> None:
         """Write what is spooled; what there is no time for stays on disk for the next start."""
