@@ -193,8 +193,7 @@ def settle_together(judgements: Sequence[Judgement]) -> tuple[list[Judgement], l
     [(causes, most), *others] = counted.most_common()
     if most < 2 or (others and others[0][1] == most):  # noqa: PLR2004  (one is no repetition)
         return list(judgements), []
-    settled = [_doubt_unlikely(_take_common(judgement, causes), causes) for judgement in judgements]
-    return _shift_rest(settled, causes), [
+    return _doubt_rest([_take_common(judgement, causes) for judgement in judgements], causes), [
         f"{most} of {len(doubtful)} doubtful parameters make sense with {' and '.join(causes)}"
     ]
 
@@ -213,36 +212,34 @@ def _take_common(judgement: Judgement, causes: tuple[str, ...]) -> Judgement:
     )
 
 
-def _doubt_unlikely(judgement: Judgement, causes: tuple[str, ...]) -> Judgement:
-    """Doubt a value that could be by chance, where the word order of the other parameters makes a likelier one."""
-    order = next((order for order in judgement.orders if causes == (f"word_order {order}",)), None)
-    if order is None or judgement.messages or order not in judgement.plausible:
-        return judgement
-    if judgement.definition.word_order in judgement.plausible:
-        return judgement
-    message = f"it could be, but as {order}, as other parameters of this device, it is {judgement.orders[order]:.6g}"
-    return replace(judgement.with_message(Verdict.WARNING, message), changes={"word_order": order}, is_shared=True)
-
-
-def _shift_rest(judgements: Sequence[Judgement], causes: tuple[str, ...]) -> list[Judgement]:
-    """Doubt all registers of a device whose manual counts from 1: those that could be by chance are off by one too."""
-    shift = _SHIFTS.get(causes)
-    standing = sum(_stands_where_it_is(judgement) for judgement in judgements)
-    if shift is None or standing * _MOST_BY_CHANCE > sum(bool(judgement.hypotheses) for judgement in judgements):
+def _doubt_rest(judgements: Sequence[Judgement], causes: tuple[str, ...]) -> list[Judgement]:
+    """Doubt what could be by chance or is 0, where nearly all of a device has one word order or is off by one."""
+    standing = sum(_stands_as_it_is(judgement) for judgement in judgements)
+    if standing * _MOST_BY_CHANCE > sum(bool(judgement.hypotheses) for judgement in judgements):
         return list(judgements)
-    shifted = []
-    for judgement in judgements:
-        d = judgement.definition
-        if judgement.messages or d.address is None or d.register_kind is None or d.register_kind.is_bit:
-            shifted.append(judgement)
-            continue
-        doubted = judgement.with_message(Verdict.WARNING, f"most likely address {d.address + shift}, as of the others")
-        shifted.append(replace(doubted, changes={"address": d.address + shift}, is_shared=True))
-    return shifted
+    return [_doubt_one(judgement, causes) for judgement in judgements]
 
 
-def _stands_where_it_is(judgement: Judgement) -> bool:
-    """Whether a float other than 0 shows that its address is right."""
+def _doubt_one(judgement: Judgement, causes: tuple[str, ...]) -> Judgement:
+    d = judgement.definition
+    order = next((order for order in WordOrder if causes == (f"word_order {order}",)), None)
+    shift = _SHIFTS.get(causes)
+    changes: dict[str, Any] = {}
+    if judgement.messages or d.address is None or d.register_kind is None or d.register_kind.is_bit:
+        return judgement
+    if shift is not None:
+        changes["address"] = d.address + shift
+    elif order is not None and judgement.orders and len(judgement.words or ()) > 1 and d.word_order is not order:
+        changes["word_order"] = order
+    if not changes:
+        return judgement
+    advice = " and ".join(f"{name} {value}" for name, value in changes.items())
+    doubted = judgement.with_message(Verdict.WARNING, f"most likely {advice}, as of other parameters of this device")
+    return replace(doubted, changes=changes, is_shared=True)
+
+
+def _stands_as_it_is(judgement: Judgement) -> bool:
+    """Whether a float other than 0 shows that its definition is right."""
     is_float = judgement.definition.data_type in _FLOATS
     return is_float and judgement.verdict is Verdict.OK and not isnan(judgement.value) and judgement.value != 0
 
