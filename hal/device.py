@@ -1,26 +1,32 @@
 """A device: the connection to one unit, its health, and the scans made over it."""
 
-from asyncio import Event, Lock
-from collections.abc import Callable
+from asyncio import Event
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import isfinite
 
 from hal.backoff import Backoff
+from hal.bit_writer import BitWriter
 from hal.clock import Clock, SystemClock
 from hal.codec import encode
 from hal.errors import DefinitionError, LinkError, NotConnectedError, RefusedError
 from hal.health import DeviceEvent, DeviceHealth, DeviceState
-from hal.link import Block, Connect, Link
+from hal.hole import Hole
+from hal.link import Block, Connect, Link, Reading
 from hal.outcome import Failure, Outcome, make_rows
 from hal.parameter import Parameter, RegisterKind
 from hal.plan import ReadPlan
+from hal.probing import Probed, probe
+from hal.quality import Quality
+from hal.reading import read_blocks
+from hal.refusals import Refusals, refusal_of
 from hal.scan import Scan
 
 _WRITABLE = frozenset({RegisterKind.COIL, RegisterKind.HOLDING_REGISTER})
 _LOST = "the connection was closed"
 
 
-def _ignore(_event: DeviceEvent) -> None:
+def _ignore(_event: object) -> None:
     """Stand in where nobody asked for events."""
 
 
@@ -34,6 +40,8 @@ class Device:
         name: name of the device, in scans, events and errors.
         connect: opens a new link.
         on_event: called in the event loop at each `DeviceEvent`; must not block.
+        refusals: what it is known to refuse.
+        on_holes: called in the event loop with all that it refuses, each time that this changes; must not block.
     """
 
     def __init__(
@@ -44,15 +52,19 @@ class Device:
         backoff: Backoff | None = None,
         clock: Clock | None = None,
         on_event: Callable[[DeviceEvent], None] = _ignore,
+        refusals: Refusals | None = None,
+        on_holes: Callable[[tuple[Hole, ...]], None] = _ignore,
     ) -> None:
         self.name = name
         self._connect = connect
         self._backoff = backoff or Backoff()
         self._clock = clock or SystemClock()
         self._on_event = on_event
+        self._refusals = refusals or Refusals()
+        self._on_holes = on_holes
         self._link: Link | None = None
         self._connected = Event()
-        self._changing_bits = Lock()
+        self._bits = BitWriter()
         self._state = DeviceState.STOPPED
         self._error: LinkError | None = None
         self._connected_since_ns: int | None = None
@@ -98,28 +110,65 @@ class Device:
     async def scan(self, plan: ReadPlan) -> Scan:
         """Read every block of a plan once; what could not be read is told by the scan, never raised."""
         started_ns = self._clock.monotonic_ns()
+        current = self._refusals.plan_now(plan)
         try:
-            link: Link | None = self._usable_link("scan")
-            ended: LinkError | None = None
+            link = self._usable_link("scan")
         except NotConnectedError as error:
-            link, ended = None, error
-        outcomes: list[Outcome] = []
-        for block in plan.blocks:
-            if link is None or ended is not None:
-                assert ended is not None
-                outcomes.append(Failure(error=ended, at_ns=self._clock.monotonic_ns(), sent=False))
-                continue
-            outcome = await self._read(link, block)
-            outcomes.append(outcome)
-            if isinstance(outcome, Failure) and not isinstance(outcome.error, RefusedError):
-                ended = outcome.error
-        return self._make_scan(plan, outcomes, started_ns)
+            unread: list[Outcome] = [Failure(error=error, at_ns=started_ns, sent=False) for _ in current.blocks]
+            return self._make_scan(current, unread, started_ns, requests=0)
+        outcomes = await read_blocks(
+            current.blocks,
+            read=lambda block: self._read(link, block),
+            parallel=link.parallel,
+            now_ns=self._clock.monotonic_ns,
+        )
+        requests = sum(not isinstance(outcome, Failure) or outcome.sent for outcome in outcomes)
+        if any(isinstance(outcome, Failure) and not isinstance(outcome.error, RefusedError) for outcome in outcomes):
+            return self._make_scan(current, outcomes, started_ns, requests=requests)
+        probed = await self._probe(link, plan, current, outcomes, started_ns)
+        return self._make_scan(probed.plan, probed.outcomes, started_ns, requests=requests + probed.extra)
+
+    async def _probe(
+        self, link: Link, plan: ReadPlan, current: ReadPlan, outcomes: list[Outcome], started_ns: int
+    ) -> Probed:
+        """Look into what was refused, for at most half of the scan interval from its start."""
+        interval_ms = plan.parameters[0].scan_interval_ms if plan.parameters else 0
+        probed = await probe(
+            self._refusals,
+            plan,
+            current,
+            outcomes,
+            read=lambda block: self._read(link, block),
+            now_ns=self._clock.monotonic_ns,
+            until_ns=started_ns + interval_ms * 500_000,
+        )
+        if probed.has_changed:
+            self._on_holes(self._refusals.holes)
+        return probed
+
+    @property
+    def holes(self) -> tuple[Hole, ...]:
+        """What the device is known to refuse."""
+        return self._refusals.holes
+
+    def plan_now(self, plan: ReadPlan) -> ReadPlan:
+        """The plan as it is read at present, around what the device refuses."""
+        return self._refusals.plan_now(plan)
+
+    async def read(self, block: Block) -> Reading:
+        """Read one block for somebody who asks, beside the scans; a refusal is neither learned nor shown as an error.
+
+        Raises:
+            LinkError: nothing was read.
+        """
+        reading = await self._usable_link(f"read {block}").read(block)
+        self._answered()
+        return reading
 
     async def write(self, parameter: Parameter, value: float | str) -> None:
         """Write one value; whether it may be written is for the caller to know.
 
-        A bit of a register is set by reading its word, changing the bit and writing the word: what the device itself
-        changes in that word in between is lost.
+        A bit of a register is set as `hal.bit_writer.BitWriter` says.
 
         Raises:
             DefinitionError: the parameter cannot be written, or cannot hold this value; nothing was sent.
@@ -135,16 +184,11 @@ class Device:
             if parameter.bit is None:
                 await link.write(parameter.kind, parameter.address, words.tolist())
             else:
-                await self._write_bit(link, parameter, int(words[0]))
+                mask = int(encode(replace(parameter, scale=1.0, offset=0.0), 1.0)[0])
+                await self._bits.write(link, parameter.address, mask=mask, word=int(words[0]))
         except LinkError as error:
             self._error = error
             raise
-
-    async def _write_bit(self, link: Link, parameter: Parameter, word: int) -> None:
-        mask = int(encode(replace(parameter, scale=1.0, offset=0.0), 1.0)[0])
-        async with self._changing_bits:
-            reading = await link.read(Block(kind=parameter.kind, address=parameter.address, count=1))
-            await link.write(parameter.kind, parameter.address, [(int(reading.data[0]) & ~mask) | word])
 
     def _usable_link(self, operation: str) -> Link:
         if self._link is not None and not self._link.lost.is_set():
@@ -172,9 +216,13 @@ class Device:
         self._has_answered = True
         self._failures = 0
 
-    def _make_scan(self, plan: ReadPlan, outcomes: list[Outcome], started_ns: int) -> Scan:
-        rows = make_rows(plan, outcomes)
+    def _make_scan(self, plan: ReadPlan, outcomes: Sequence[Outcome], started_ns: int, *, requests: int) -> Scan:
+        unread = Quality.NOT_CONNECTED if self._link is None else Quality.REFUSED
+        rows = make_rows(plan, outcomes, unread=unread, unread_ns=started_ns)
         failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
+        first = failures[0].error if failures else None
+        if not outcomes and plan.parameters:
+            first = self._error if self._link is None else refusal_of(self.name, plan)
         return Scan(
             device=self.name,
             parameter_ids=plan.parameter_ids,
@@ -183,10 +231,10 @@ class Device:
             set_values=rows.set_values,
             quality=rows.quality,
             texts=rows.texts,
-            requests=len(outcomes) - sum(not failure.sent for failure in failures),
+            requests=requests,
             failed_blocks=len(failures),
-            cause=failures[0].error.cause if failures and len(failures) == len(outcomes) else None,
-            error=str(failures[0].error) if failures else None,
+            cause=first.cause if first is not None and len(failures) == len(outcomes) else None,
+            error=None if first is None else str(first),
             started_ns=started_ns,
             ended_ns=self._clock.monotonic_ns(),
         )

@@ -1,9 +1,9 @@
 """A connection to one unit: what a device needs of it, and no more."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -40,24 +40,33 @@ class Reading:
         data: shape ``(count,)``; uint16 words of a register kind, bool of a bit kind.
         requested_ns: monotonic nanoseconds just before the request was sent.
         responded_ns: monotonic nanoseconds just after its answer was complete.
+        is_after_flush: whether the line had to be flushed since this unit answered last, so that the data might be
+            those of an earlier request.
     """
 
     data: npt.NDArray[np.uint16] | npt.NDArray[np.bool_]
     requested_ns: int
     responded_ns: int
+    is_after_flush: bool = False
 
 
 class Link(Protocol):
     """An open connection. It is made open, used, and closed once; it never reconnects by itself.
 
-    Requests of concurrent callers go out one after the other, in the order in which they came. After any failure but a
-    `RefusedError`, and after a cancellation in mid-request, the connection is closed, so that a late answer can never
-    be taken for the next one.
+    Requests of concurrent callers go out in the order in which they came, `parallel` of them at a time. A late answer
+    is never taken for the next one: after any failure but a `RefusedError`, and after a cancellation in mid-request,
+    the connection is closed. A line that is shared, or has nothing to close, is flushed instead; then the next reading
+    says `is_after_flush`, and a unit that stays silent loses its link.
     """
 
     @property
     def lost(self) -> asyncio.Event:
         """Set once the connection is gone, whoever closed it and for whatever reason."""
+        ...
+
+    @property
+    def parallel(self) -> int:
+        """Requests that go out at the same time: 1, or more where there are several connections."""
         ...
 
     async def read(self, block: Block) -> Reading:
@@ -79,6 +88,56 @@ class Link(Protocol):
 
     async def close(self) -> None:
         """Close the connection; harmless when it is closed already."""
+        ...
+
+
+@runtime_checkable
+class MaskWrite(Protocol):
+    """A link that can let the device itself change bits of a holding register, so that no other bit is lost."""
+
+    async def mask_write(self, address: int, *, and_mask: int, or_mask: int) -> None:
+        """Set the register to (its word & and_mask) | (or_mask & ~and_mask).
+
+        Raises:
+            DefinitionError: no request can say this; nothing was sent.
+            LinkError: one of its subclasses; `RefusedError` 1 where the device knows no such function.
+        """
+        ...
+
+
+@runtime_checkable
+class ReadWrite(Protocol):
+    """A link that can write and read in one transaction."""
+
+    async def read_write(self, block: Block, address: int, values: Sequence[int]) -> Reading:
+        """Write words to holding registers, then read a block of holding registers.
+
+        Raises:
+            DefinitionError: no request can say this; nothing was sent.
+            LinkError: one of its subclasses; after a time-out the device may have taken the values.
+        """
+        ...
+
+
+@runtime_checkable
+class Identify(Protocol):
+    """A link that can ask what it has before it, for `check` and `discover`."""
+
+    async def identify(self) -> Mapping[str, str]:
+        """Read who the device says that it is; empty where it cannot say.
+
+        Raises:
+            LinkError: it gave no answer.
+        """
+        ...
+
+    async def knows(self, function_code: int) -> bool:
+        """Ask whether the device knows a function that only reads (1 to 4, 43).
+
+        Raises:
+            DefinitionError: the function may write.
+            LinkError: it gave no answer.
+        """
         ...
 
 

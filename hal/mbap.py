@@ -1,15 +1,16 @@
-"""Frames requests of Modbus TCP and judges their answers, byte by byte, without a socket.
+"""Judges answers of Modbus TCP, byte by byte, without a socket.
 
-Layout: MODBUS Messaging on TCP/IP Implementation Guide V1.0b, section 3.1.3; the data of each function: MODBUS
-Application Protocol Specification V1.1b3, section 6. A deviation is found with the first byte that shows it, so that
-rubbish does not have to wait for the time-out.
+Layout: MODBUS Messaging on TCP/IP Implementation Guide V1.0b, section 3.1.3; what stands behind the header is judged by
+`hal.pdu`. A deviation is found with the first byte that shows it, so that rubbish does not have to wait for the
+time-out.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 from struct import Struct
 from typing import Final
 
-_EXCEPTION_FLAG: Final = 0x80
+from hal.pdu import EXCEPTION_FLAG, IDENTIFICATION, READ_FUNCTIONS, Answer, Expected, pdu_length, take_pdu
+
 _TRANSACTION_END: Final = 2
 _PROTOCOL_END: Final = 4
 _LENGTH_END: Final = 6
@@ -17,43 +18,8 @@ _HEADER: Final = 7
 _HEADER_FIELDS: Final = Struct(">HHHB")
 _READ_HEAD: Final = Struct(">HHHBBB")
 """What comes before the data of a read: the header, the function code and the bytes of data."""
-_EXCEPTION_PDU: Final = 2
-_READ_FUNCTIONS: Final = frozenset({1, 2, 3, 4})
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Expected:
-    """The only answer that fits a request, but for its data.
-
-    Attributes:
-        function: function code of the request.
-        data_bytes: of a read, the bytes of data that are due.
-        echo: of a write, what the answer has to repeat behind the function code.
-    """
-
-    transaction: int
-    unit: int
-    function: int
-    data_bytes: int = 0
-    echo: bytes = b""
-
-    @property
-    def pdu_bytes(self) -> int:
-        """Length of the answer from its function code on, where it is no exception."""
-        return 2 + self.data_bytes if self.function in _READ_FUNCTIONS else 1 + len(self.echo)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Answer:
-    """An answer that fits its request.
-
-    Attributes:
-        data: of a read, its data; of a write or a refusal, empty.
-        exception_code: where the device refused, why; else None.
-    """
-
-    data: bytes = b""
-    exception_code: int | None = None
+_LONGEST_PDU: Final = 253
+"""Bytes of a PDU, at most: MODBUS Application Protocol Specification V1.1b3, section 4.1."""
 
 
 def frame(transaction: int, unit: int, pdu: bytes) -> bytes:
@@ -67,7 +33,7 @@ def take_answer(received: bytes | bytearray, expected: Expected) -> Answer | Non
     Raises:
         ValueError: what was received cannot become the answer; says why.
     """
-    if expected.function in _READ_FUNCTIONS and received.startswith(head := _read_head(expected)):
+    if expected.function in READ_FUNCTIONS and received.startswith(head := _read_head(expected)):
         # nearly every answer; whatever is not right with one is found below
         data = bytes(received[len(head) :])
         if len(data) == expected.data_bytes:
@@ -75,20 +41,53 @@ def take_answer(received: bytes | bytearray, expected: Expected) -> Answer | Non
     _check_header(received, expected)
     if len(received) <= _HEADER:
         return None
-    function = received[_HEADER]
-    refused = function == expected.function | _EXCEPTION_FLAG
-    if not refused and function != expected.function:
-        raise ValueError(f"function {expected.function} was asked, function {function} answered")
-    due = _EXCEPTION_PDU if refused else expected.pdu_bytes
-    said = int.from_bytes(received[_PROTOCOL_END:_LENGTH_END], "big")
-    if said != due + 1:
-        raise ValueError(f"an answer of {due} bytes is due, its header says {said - 1}")
-    if len(received) < _HEADER + due:
+    pdu = bytes(received[_HEADER:])
+    said = int.from_bytes(received[_PROTOCOL_END:_LENGTH_END], "big") - 1
+    due = pdu_length(pdu, expected)
+    if due is not None and said != due:
+        raise ValueError(f"an answer of {due} bytes is due, its header says {said}")
+    if due is None and not 0 < said <= _LONGEST_PDU:
+        raise ValueError(f"an answer has 1…{_LONGEST_PDU} bytes, its header says {said}")
+    if due is None and len(pdu) >= said:
+        raise ValueError(f"its header says {said} bytes, and more are due")
+    if due is None or len(pdu) < due:
         return None
-    if len(received) > _HEADER + due:
-        raise ValueError(f"{len(received) - _HEADER - due} bytes too many came behind the answer")
-    body = bytes(received[_HEADER + 1 :])
-    return Answer(exception_code=body[0]) if refused else Answer(data=_data(body, expected))
+    if len(pdu) > due:
+        raise ValueError(f"{len(pdu) - due} bytes too many came behind the answer")
+    return take_pdu(pdu, expected)
+
+
+def late_bytes(received: bytes | bytearray, abandoned: Mapping[int, Expected]) -> int | None:
+    """Say how many bytes at the front belong to the answer of a request that nobody waits for any more.
+
+    On a line that several units share, a time-out must not cost the others their connection: the transaction tells a
+    late answer from the one that is due.
+
+    Returns:
+        0 where they belong to no such answer, None where more bytes must tell.
+    """
+    if len(received) < _HEADER + 1:
+        return None if not received or _may_be_late(received, abandoned) else 0
+    expected = abandoned.get(int.from_bytes(received[:_TRANSACTION_END], "big"))
+    said = int.from_bytes(received[_PROTOCOL_END:_LENGTH_END], "big")
+    if expected is None or not _may_be_late(received, abandoned) or not 1 < said <= _LONGEST_PDU + 1:
+        return 0
+    if received[_HEADER] & ~EXCEPTION_FLAG != expected.function:
+        return 0
+    due = None if expected.function == IDENTIFICATION else pdu_length(bytes(received[_HEADER:]), expected)
+    if due is not None and said != due + 1:
+        return 0
+    return None if len(received) < _LENGTH_END + said else _LENGTH_END + said
+
+
+def _may_be_late(received: bytes | bytearray, abandoned: Mapping[int, Expected]) -> bool:
+    begin = bytes(received[:_TRANSACTION_END])
+    for transaction, expected in abandoned.items():
+        if transaction.to_bytes(_TRANSACTION_END, "big").startswith(begin):
+            unit_fits = len(received) < _HEADER or received[_LENGTH_END] == expected.unit
+            if unit_fits and not any(received[_TRANSACTION_END:_PROTOCOL_END]):
+                return True
+    return False
 
 
 def _read_head(expected: Expected) -> bytes:
@@ -106,13 +105,3 @@ def _check_header(received: bytes | bytearray, expected: Expected) -> None:
         raise ValueError(f"the protocol id is {protocol}, and Modbus has 0")
     if len(received) >= _HEADER and received[_LENGTH_END] != expected.unit:
         raise ValueError(f"unit {expected.unit} was asked, unit {received[_LENGTH_END]} answered")
-
-
-def _data(body: bytes, expected: Expected) -> bytes:
-    if expected.function not in _READ_FUNCTIONS:
-        if body != expected.echo:
-            raise ValueError(f"{expected.echo.hex(' ')} was written, the answer repeats {body.hex(' ')}")
-        return b""
-    if body[0] != expected.data_bytes:
-        raise ValueError(f"{expected.data_bytes} bytes of data are due, the answer says {body[0]}")
-    return body[1:]

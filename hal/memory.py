@@ -18,6 +18,7 @@ from hal.errors import LinkError, MalformedError, NotConnectedError, RefusedErro
 from hal.link import Block, Reading, check_write
 from hal.parameter import LAST_ADDRESS, Parameter, RegisterKind
 
+_ILLEGAL_FUNCTION: Final = 1
 _ILLEGAL_DATA_ADDRESS: Final = 2
 _UNANSWERED: Final = "closed because an earlier request was not answered"
 
@@ -40,13 +41,17 @@ class MemoryDevice:
     Args:
         name: name of the device, as errors call it.
         request_timeout_s: how long its links wait for a delayed answer.
+        parallel: requests that each of its links has under way at the same time, at most.
     """
 
-    def __init__(self, name: str, *, request_timeout_s: float = 1.0) -> None:
+    def __init__(self, name: str, *, request_timeout_s: float = 1.0, parallel: int = 1) -> None:
         self.name = name
+        self.parallel = parallel
         self.request_timeout_s = request_timeout_s
         self.addresses: list[int] = []
         """First address of each request that reached the device, in order."""
+        self.knows_mask_write = False
+        """Whether it changes bits of a register itself; else it refuses the function."""
         self.connects = 0
         """Connections that were opened."""
         self._image: dict[RegisterKind, npt.NDArray[np.uint16]] = {
@@ -149,15 +154,20 @@ class MemoryLink:
 
     def __init__(self, device: MemoryDevice) -> None:
         self._device = device
-        self._turn = asyncio.Lock()
+        self._turn = asyncio.Semaphore(device.parallel)
         self._lost = asyncio.Event()
         self._lost_reason = "the connection is closed"
-        self._deadline: asyncio.Timeout | None = None
+        self._deadlines: set[asyncio.Timeout] = set()
 
     @property
     def lost(self) -> asyncio.Event:
         """Set once the connection is gone."""
         return self._lost
+
+    @property
+    def parallel(self) -> int:
+        """Requests that go out at the same time."""
+        return self._device.parallel
 
     async def read(self, block: Block) -> Reading:
         """Read a block with one request."""
@@ -177,6 +187,15 @@ class MemoryLink:
         await self._ask(operation, kind, address, len(values))
         self._device.put_raw(kind, address, values)
 
+    async def mask_write(self, address: int, *, and_mask: int, or_mask: int) -> None:
+        """Let the device change bits of a holding register, where it `knows_mask_write`."""
+        operation, kind = f"mask write holding_register {address}", RegisterKind.HOLDING_REGISTER
+        await self._ask(operation, kind, address, 1)
+        if not self._device.knows_mask_write:
+            raise RefusedError(operation=operation, device=self._device.name, exception_code=_ILLEGAL_FUNCTION)
+        word = int(self._device.get_raw(kind, address, 1)[0])
+        self._device.put_raw(kind, address, [(word & and_mask) | (or_mask & ~and_mask)])
+
     async def close(self) -> None:
         """Close the connection; harmless when it is closed already."""
         self.drop("the connection is closed")
@@ -188,8 +207,8 @@ class MemoryLink:
         self._lost_reason = reason
         self._lost.set()
         self._device.forget(self)
-        if self._deadline is not None:
-            self._deadline.reschedule(asyncio.get_running_loop().time())
+        for deadline in self._deadlines:
+            deadline.reschedule(asyncio.get_running_loop().time())
 
     async def _ask(self, operation: str, kind: RegisterKind, address: int, count: int) -> int:
         """Make one request; return when it was sent, in monotonic nanoseconds."""
@@ -197,9 +216,14 @@ class MemoryLink:
             if self._lost.is_set():
                 raise NotConnectedError(operation=operation, device=self._device.name, reason=self._lost_reason)
             requested_ns = time.monotonic_ns()
+            deadline = asyncio.timeout(self._device.request_timeout_s)
             try:
-                async with asyncio.timeout(self._device.request_timeout_s) as self._deadline:
-                    await self._device.answer(operation, kind, address, count)
+                async with deadline:
+                    self._deadlines.add(deadline)
+                    try:
+                        await self._device.answer(operation, kind, address, count)
+                    finally:
+                        self._deadlines.discard(deadline)
             except RefusedError:
                 raise
             except TimeoutError as error:
@@ -207,8 +231,6 @@ class MemoryLink:
             except BaseException:
                 self._give_up()
                 raise
-            finally:
-                self._deadline = None
             return requested_ns
 
     def _unanswered(self, operation: str, error: TimeoutError) -> LinkError:
@@ -223,5 +245,4 @@ class MemoryLink:
         return RequestTimeoutError(operation=operation, device=name, reason=reason)
 
     def _give_up(self) -> None:
-        self._deadline = None
         self.drop(_UNANSWERED)

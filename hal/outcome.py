@@ -58,11 +58,21 @@ class Rows:
     texts: dict[int, str]
 
 
-def make_rows(plan: ReadPlan, outcomes: Sequence[Outcome]) -> Rows:
-    """Decode what was read, and mark what was not; one outcome for each block of the plan, in its order."""
+def make_rows(plan: ReadPlan, outcomes: Sequence[Outcome], *, unread: Quality, unread_ns: int) -> Rows:
+    """Decode what was read, and mark what was not.
+
+    Args:
+        plan: what was to be read.
+        outcomes: one for each block of the plan, in its order.
+        unread: quality of the parameters that the plan does not ask for.
+        unread_ns: their time.
+    """
     image = np.zeros(plan.block_starts[-1], np.uint16)
-    at_ns = np.zeros(len(outcomes), np.int64)
-    failed = np.full(len(outcomes), _READ, np.int16)
+    # Index -1, where a parameter has no block, is the one behind the last block.
+    at_ns = np.full(len(outcomes) + 1, unread_ns, np.int64)
+    failed = np.full(len(outcomes) + 1, _READ, np.int16)
+    failed[-1] = unread
+    flushed = np.zeros(len(outcomes) + 1, np.bool_)
     for index, (start, outcome) in enumerate(zip(plan.block_starts, outcomes, strict=False)):
         if isinstance(outcome, Failure):
             failed[index] = outcome.quality
@@ -70,9 +80,12 @@ def make_rows(plan: ReadPlan, outcomes: Sequence[Outcome]) -> Rows:
         else:
             image[start : start + len(outcome.data)] = outcome.data
             at_ns[index] = (outcome.requested_ns + outcome.responded_ns) // 2
+            flushed[index] = outcome.is_after_flush
     decoded = plan.decoder.decode(image)
     texts = decoded.texts
-    if (failed != _READ).any():
+    if flushed.any():
+        decoded.quality[flushed[plan.row_blocks] & (decoded.quality == Quality.GOOD)] = Quality.UNCERTAIN
+    if (failed[:-1] != _READ).any() or plan.leaves_out:
         row_failed = failed[plan.row_blocks]
         bad = row_failed != _READ
         decoded.quality[bad] = row_failed[bad]

@@ -114,6 +114,7 @@ class Parameter:
         range_high: highest value the signal can have; above is uncertain.
         sentinels: raw values that mean "no measurement" (before scale and offset).
         scan_interval_ms: how often it is read.
+        coherence_group: parameters of one group are of one moment, so one request reads them; empty for none.
 
     Raises:
         DefinitionError: on an address, type, bit or length that cannot be.
@@ -134,6 +135,7 @@ class Parameter:
     range_high: float | None = None
     sentinels: tuple[float, ...] = ()
     scan_interval_ms: int = 100
+    coherence_group: str = ""
 
     def __post_init__(self) -> None:
         if not 0 <= self.address <= LAST_ADDRESS:

@@ -7,67 +7,18 @@ Pure, and worked out once for each change of definitions: one request a paramete
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from hal.codec import Decoder
 from hal.errors import DefinitionError
+from hal.limits import DEFAULT_LIMITS, PlanLimits
 from hal.link import Block
-from hal.parameter import Parameter, RegisterKind
+from hal.packing import PlanWarning, pack
+from hal.parameter import Parameter
 
-MOST_REGISTERS: Final = 125
-"""Registers of one request: MODBUS Application Protocol Specification V1.1b3, sections 6.3 and 6.4."""
-MOST_BITS: Final = 2_000
-"""Bits of one request: the same, sections 6.1 and 6.2."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PlanLimits:
-    """How much one request may span, and how many unused addresses it may bridge.
-
-    The default gaps are 32 bytes of answer. Where a request is dearest to save, on Ethernet, they cost 3 microseconds
-    at 100 Mbit/s against 5 to 10 ms of a PLC; where a byte is dearest, at 9,600 baud, 37 ms against the 23 ms of
-    another request's frame and silence and the 20 to 150 ms of a device. A wider gap would save the real tool nothing
-    (6 requests at 16 and at 125 registers, 13 at 8) and would touch more addresses that a device may refuse.
-
-    Attributes:
-        max_registers: most registers of one request, 1…125.
-        max_bits: most coils or discrete inputs of one request, 1…2,000.
-        max_register_gap: most unused registers between two neighbours; 0 merges only what touches.
-        max_bit_gap: most unused bits between two neighbours.
-
-    Raises:
-        DefinitionError: on a limit that no request can have.
-    """
-
-    max_registers: int = MOST_REGISTERS
-    max_bits: int = MOST_BITS
-    max_register_gap: int = 16
-    max_bit_gap: int = 256
-
-    def __post_init__(self) -> None:
-        self._check("max_registers", self.max_registers, "max_register_gap", self.max_register_gap, MOST_REGISTERS)
-        self._check("max_bits", self.max_bits, "max_bit_gap", self.max_bit_gap, MOST_BITS)
-
-    @staticmethod
-    def _check(span_name: str, span: int, gap_name: str, gap: int, most: int) -> None:
-        if not 1 <= span <= most:
-            raise DefinitionError(f"{span_name} is {span}, and one request reads 1…{most}")
-        if not 0 <= gap <= span:
-            raise DefinitionError(f"{gap_name} is {gap}, and must lie within 0…{span}, the {span_name} of one request")
-
-    def span(self, kind: RegisterKind) -> int:
-        """Most addresses of one request."""
-        return self.max_bits if kind.is_bit else self.max_registers
-
-    def gap(self, kind: RegisterKind) -> int:
-        """Most unused addresses between two neighbours of one request."""
-        return self.max_bit_gap if kind.is_bit else self.max_register_gap
-
-
-DEFAULT_LIMITS: Final = PlanLimits()
+__all__ = ["PlanLimits", "ReadPlan", "plan_reads", "plans_by_interval"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,13 +31,15 @@ class ReadPlan:
     Attributes:
         parameters: everything that is read, in the order it was given.
         blocks: the requests, by kind and address.
-        block_of: index in ``blocks``, for each parameter.
-        offset_of: addresses from the start of that block, for each parameter.
+        block_of: index in ``blocks``, for each parameter; -1 where it must not be read.
+        offset_of: addresses from the start of that block, for each parameter; 0 where it is not read.
+        limits: what the plan was made within.
+        warnings: what it could not do.
         rows: the parameters that make rows.
         parameter_ids: int32, shape ``(rows,)``.
-        row_blocks: index in ``blocks``, shape ``(rows,)``.
+        row_blocks: index in ``blocks``, -1 for a row that is not read; shape ``(rows,)``.
         set_value_rows: the row whose value is this row's set-value, else -1; shape ``(rows,)``.
-        block_starts: index in the image of the first word of each block, and the length of the image behind it.
+        block_starts: index in the image of the first word of each block, and then the length of the image.
         decoder: decodes an image.
     """
 
@@ -94,6 +47,8 @@ class ReadPlan:
     blocks: tuple[Block, ...]
     block_of: tuple[int, ...]
     offset_of: tuple[int, ...]
+    limits: PlanLimits = DEFAULT_LIMITS
+    warnings: tuple[PlanWarning, ...] = ()
     rows: tuple[Parameter, ...] = field(init=False, repr=False, compare=False)
     parameter_ids: npt.NDArray[np.int32] = field(init=False, repr=False, compare=False)
     row_blocks: npt.NDArray[np.intp] = field(init=False, repr=False, compare=False)
@@ -103,7 +58,13 @@ class ReadPlan:
 
     def __post_init__(self) -> None:
         starts = tuple(accumulate((block.count for block in self.blocks), initial=0))
-        positions = [starts[block] + at for block, at in zip(self.block_of, self.offset_of, strict=True)]
+        # What is not read decodes the zeros behind the last block; its rows are then marked bad.
+        unread = max((p.words for p, block in zip(self.parameters, self.block_of, strict=True) if block < 0), default=0)
+        positions = [
+            starts[-1] if block < 0 else starts[block] + at
+            for block, at in zip(self.block_of, self.offset_of, strict=True)
+        ]
+        starts = (*starts[:-1], starts[-1] + unread)
         decoder = Decoder(self.parameters, positions, starts[-1])
         block_of_id = {p.parameter_id: block for p, block in zip(self.parameters, self.block_of, strict=True)}
         row_of_id = {p.parameter_id: row for row, p in enumerate(decoder.rows)}
@@ -119,11 +80,17 @@ class ReadPlan:
         for name, value in derived.items():
             object.__setattr__(self, name, value)
 
+    @property
+    def leaves_out(self) -> bool:
+        """Whether some parameter is not read."""
+        return -1 in self.block_of
+
     def explain(self) -> str:
         """Say in words what is read: one line of sums, then one line a block."""
         requests = f"{len(self.blocks)} request{'' if len(self.blocks) == 1 else 's'}"
         parameters = f"{len(self.parameters)} parameter{'' if len(self.parameters) == 1 else 's'}"
-        return "\n".join([f"{parameters}: {requests}", *(self._explain_block(i) for i in range(len(self.blocks)))])
+        blocks = [self._explain_block(i) for i in range(len(self.blocks))]
+        return "\n".join([f"{parameters}: {requests}", *blocks, *(f"  {w.code}: {w.message}" for w in self.warnings)])
 
     def _explain_block(self, index: int) -> str:
         block = self.blocks[index]
@@ -137,28 +104,24 @@ def plan_reads(parameters: Sequence[Parameter], *, limits: PlanLimits = DEFAULT_
     """Plan the reads of one device at one scan interval.
 
     Neighbours of one kind share a request as far as the limits go; no value is split over two; names that share an
-    address are read once.
+    address are read once. Parameters of one `Parameter.coherence_group`, and a value and its set-value, come in one
+    request too; where the limits part them, or forbid a parameter, `ReadPlan.warnings` says so.
 
     Raises:
         DefinitionError: a parameter is longer than one request, or an id comes twice.
     """
-    _check(parameters, limits)
-    order = sorted(range(len(parameters)), key=lambda i: _place(parameters[i]))
-    blocks: list[Block] = []
-    block_of = [0] * len(parameters)
-    for index in order:
-        parameter = parameters[index]
-        grown = _grown(blocks[-1], parameter, limits) if blocks else None
-        if grown is None:
-            blocks.append(Block(kind=parameter.kind, address=parameter.address, count=parameter.words))
-        else:
-            blocks[-1] = grown
-        block_of[index] = len(blocks) - 1
+    _check_ids(parameters)
+    packing = pack(parameters, limits)
     return ReadPlan(
         parameters=tuple(parameters),
-        blocks=tuple(blocks),
-        block_of=tuple(block_of),
-        offset_of=tuple(p.address - blocks[b].address for p, b in zip(parameters, block_of, strict=True)),
+        blocks=packing.blocks,
+        block_of=packing.block_of,
+        offset_of=tuple(
+            0 if b < 0 else p.address - packing.blocks[b].address
+            for p, b in zip(parameters, packing.block_of, strict=True)
+        ),
+        limits=limits,
+        warnings=packing.warnings,
     )
 
 
@@ -170,29 +133,10 @@ def plans_by_interval(parameters: Iterable[Parameter], *, limits: PlanLimits = D
     return {interval_ms: plan_reads(intervals[interval_ms], limits=limits) for interval_ms in sorted(intervals)}
 
 
-def _place(parameter: Parameter) -> tuple[int, int, int]:
-    """Order by kind and address; of one address the longest first, so that the order given does not matter."""
-    return parameter.kind.function_code, parameter.address, -parameter.words
-
-
-def _check(parameters: Sequence[Parameter], limits: PlanLimits) -> None:
+def _check_ids(parameters: Sequence[Parameter]) -> None:
     names: dict[int, str] = {}
     for parameter in parameters:
         if parameter.parameter_id in names:
             first = names[parameter.parameter_id]
             raise DefinitionError(f"{parameter.name}: has the id {parameter.parameter_id} of {first}")
         names[parameter.parameter_id] = parameter.name
-        span = limits.span(parameter.kind)
-        if parameter.words > span:
-            raise DefinitionError(f"{parameter.name}: its {parameter.words} words pass the {span} of one request")
-
-
-def _grown(block: Block, parameter: Parameter, limits: PlanLimits) -> Block | None:
-    """Grow the block over the parameter, which starts at or behind its start; None where it must not."""
-    if parameter.kind is not block.kind:
-        return None
-    unused = parameter.address - (block.address + block.count)
-    count = max(block.count, parameter.last_address - block.address + 1)
-    if unused > limits.gap(block.kind) or count > limits.span(block.kind):
-        return None
-    return Block(kind=block.kind, address=block.address, count=count)

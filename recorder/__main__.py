@@ -1,6 +1,16 @@
 """Entry point: ``ald-recorder`` and ``python -m recorder``."""
 
-from recorder.cli import database, definitions, demo, faults, run, runs, simulate, status  # noqa: F401  (they register)
+from recorder.cli import (  # noqa: F401  (they register)
+    check,
+    database,
+    definitions,
+    demo,
+    faults,
+    run,
+    runs,
+    simulate,
+    status,
+)
 from recorder.cli.app import main
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ MAX_SLEW: Final = 500e-6
 STEP_US: Final = 500_000
 """An offset of the wall clock beyond this is a step, not drift."""
 _STA_UNSYNC: Final = 0x0040
+_STA_NANO: Final = 0x2000
 _TIME_ERROR: Final = 5
 
 
@@ -88,15 +89,43 @@ class Clock:
         return None
 
 
-def is_synchronised() -> bool:
-    """Whether the kernel says that its clock is kept by NTP; True where it cannot be asked."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KernelClock:
+    """What the kernel says of its own clock.
+
+    Attributes:
+        offset_us: what NTP has still to correct.
+        estimated_error_us: how wrong NTP thinks that it is.
+        largest_error_us: how wrong it can be; it grows while no server answers.
+    """
+
+    is_synchronised: bool
+    offset_us: int
+    estimated_error_us: int
+    largest_error_us: int
+
+
+def read_kernel_clock() -> KernelClock | None:
+    """Ask the kernel; None where it cannot be asked."""
     if not sys.platform.startswith("linux"):
-        return True
+        return None
     buffer = ctypes.create_string_buffer(256)  # struct timex; modes 0 reads only
     state = ctypes.CDLL(None, use_errno=True).adjtimex(buffer)
     if state < 0:
-        return True
+        return None
     # struct timex: int modes, then (aligned) long offset, freq, maxerror, esterror, int status
     word = ctypes.sizeof(ctypes.c_long)
+    offset, _, largest, estimated = (ctypes.c_long.from_buffer(buffer, word * at).value for at in (1, 2, 3, 4))
     status = ctypes.c_int.from_buffer(buffer, word * 5).value
-    return state != _TIME_ERROR and not status & _STA_UNSYNC
+    return KernelClock(
+        is_synchronised=state != _TIME_ERROR and not status & _STA_UNSYNC,
+        offset_us=offset // 1000 if status & _STA_NANO else offset,
+        estimated_error_us=estimated,
+        largest_error_us=largest,
+    )
+
+
+def is_synchronised() -> bool:
+    """Whether the kernel says that its clock is kept by NTP; True where it cannot be asked."""
+    clock = read_kernel_clock()
+    return clock is None or clock.is_synchronised

@@ -14,13 +14,15 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from hal.errors import DefinitionError
+from hal.limits import AddressRange
 from recorder.errors import ConfigurationError
+from recorder.transport_config import Seconds, TransportConfig
 
 ENVIRONMENT_PREFIX: Final = "ALD_"
 DEFAULT_FILE: Final = Path("config.toml")
 
 Milliseconds = Annotated[int, Field(ge=5, le=3_600_000)]
-Seconds = Annotated[float, Field(gt=0, le=3600)]
 
 
 class _Section(BaseModel):
@@ -71,19 +73,9 @@ class DatabaseConfig(_Section):
         return self
 
 
-class DeviceConfig(_Section):
-    """One Modbus unit."""
+class DeviceConfig(TransportConfig):
+    """One Modbus unit: how it is reached (`recorder.transport_config`), and how it is read."""
 
-    host: str = Field(default="127.0.0.1", min_length=1)
-    """Host name or address."""
-    port: int = Field(default=502, ge=1, le=65_535)
-    """TCP port."""
-    unit: int = Field(default=1, ge=0, le=255)
-    """Unit identifier."""
-    connect_timeout_s: Seconds = 1.0
-    """Longest wait for a connection."""
-    request_timeout_s: Seconds = 1.0
-    """Deadline of one request."""
     backoff_max_s: Seconds = 5.0
     """Longest pause between two attempts to connect."""
     max_registers: int = Field(default=125, ge=1, le=125)
@@ -94,6 +86,34 @@ class DeviceConfig(_Section):
     """Unused registers that one request may read along rather than make another request."""
     max_bit_gap: int = Field(default=256, ge=0, le=1999)
     """Unused bits that one request may read along."""
+    forbidden: tuple[str, ...] = ()
+    """Addresses that no request may touch, each as ``holding_register 100..109`` or ``coil 5``."""
+    one_register_image: bool = False
+    """Whether input and holding registers are one memory, so that function 3 reads both: only after
+    ``ald-recorder check`` has seen that they agree."""
+
+    heartbeat: str = ""
+    """``component/parameter`` that changes as long as the program of the device runs; empty where there is none."""
+    clock: str = ""
+    """``component/parameter`` that counts time in the device: it must change too, and where it goes back, the device
+    has restarted; empty where there is none."""
+    frozen_after_s: Seconds = 5.0
+    """How long heartbeat and clock may stand still before all values of the device are marked as frozen."""
+    on_overload: Literal["warn", "degrade", "refuse"] = "warn"
+    """What to do where the measured round trip makes the scan intervals impossible: record with skipped slots, make the
+    intervals longer until they can be kept, or do not start."""
+    probe_refused_s: Seconds = 600.0
+    """Longest wait until an address that the device refused is tried again."""
+
+    @field_validator("forbidden")
+    @classmethod
+    def _forbidden_ranges(cls, forbidden: tuple[str, ...]) -> tuple[str, ...]:
+        for text in forbidden:
+            try:
+                AddressRange.parse(text)
+            except DefinitionError as error:
+                raise ValueError(str(error)) from error
+        return forbidden
 
 
 class ProcessConfig(_Section):
@@ -252,7 +272,8 @@ def _validated(content: dict[str, Any], *, source: str, folder: Path) -> Config:
     recorder = config.recorder.model_copy(update={"data_directory": _placed(config.recorder.data_directory, folder)})
     socket = config.control.socket
     control = config.control.model_copy(update={"socket": socket and _placed(socket, folder)})
-    return config.model_copy(update={"recorder": recorder, "control": control})
+    devices = {name: device.placed(folder) for name, device in config.devices.items()}
+    return config.model_copy(update={"recorder": recorder, "control": control, "devices": devices})
 
 
 def _unparsable(error: ValueError) -> str:

@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -10,8 +10,12 @@ from typing import Any, Final
 
 import structlog
 
+from hal.device import Device
 from hal.health import DeviceEvent, DeviceState
-from recorder.acquisition import PlannedDevice, make_samplers, plan_devices, resolve_roles
+from hal.hole import Hole
+from hal.limits import PlanLimits
+from hal.load import DeviceLoad
+from recorder.acquisition import DeviceHooks, PlannedDevice, make_samplers, plan_devices, plan_limits, resolve_roles
 from recorder.clock import Clock, is_synchronised
 from recorder.config import Config
 from recorder.control import serve
@@ -20,18 +24,24 @@ from recorder.definition_source import DefinitionSource
 from recorder.definitions import DefinitionSet
 from recorder.entry import Entry, EntryKind
 from recorder.errors import UsageError
+from recorder.hole_file import HoleFile
 from recorder.instance import only_recorder_of
 from recorder.latency import LatencyRecorder
 from recorder.maintenance import maintain
+from recorder.overload import fit, measure_round_trip_ms
+from recorder.probe import probe_handler
 from recorder.process import ProcessTracker
 from recorder.process_id import ProcessIdMint
 from recorder.run import RunContext, RunLabels
 from recorder.sampler import Recording, Sampler
+from recorder.slot_timer import SlotTimer
 from recorder.spool import Spool
 from recorder.status import picture
 from recorder.writer import PREPARED, Writer, WriterState
 
 _ROLES_WAIT_S: Final = 1.0
+_MEASURE_S: Final = 1.0
+"""How long the round trip of one device is measured at a start."""
 _SCAN_END_S: Final = 2.0
 _DRAIN_S: Final = 6.0
 """Together with `_SCAN_END_S` and the closing below the 10 s in which SIGTERM must end."""
@@ -57,6 +67,7 @@ class Daemon:
         self._stop = asyncio.Event()
         self._clock = Clock()
         self._latency = LatencyRecorder()
+        self._timer = SlotTimer()
         self._definitions: DefinitionSet | None = None
         self._planned: list[PlannedDevice] = []
         database = config.database
@@ -99,6 +110,7 @@ class Daemon:
             loop.add_signal_handler(number, self.stop)
         async with AsyncExitStack() as stack:
             stack.enter_context(only_recorder_of(folder))
+            stack.enter_context(self._timer)
             spool = await stack.enter_async_context(
                 Spool(
                     folder / "spool.sqlite3",
@@ -134,11 +146,23 @@ class Daemon:
             state=state.get("tracker"),
         )
         recording = Recording(
-            spool=spool, tracker=tracker, clock=self._clock, latency=self._latency, roles=roles, state=state
+            spool=spool,
+            tracker=tracker,
+            clock=self._clock,
+            latency=self._latency,
+            roles=roles,
+            state=state,
+            sleep=self._timer.sleep,
         )
-        self._planned = list(
-            plan_devices(config, definitions, roles, on_event=lambda event: self._device_event(spool, event))
+        holes = HoleFile(config.recorder.data_directory / "refused_addresses.json")
+        hooks = DeviceHooks(
+            on_event=lambda event: self._device_event(spool, event),
+            holes_of=holes.of,
+            on_holes=lambda device, now: self._keep_holes(spool, holes, device, now),
+            on_watch=lambda device, kind, detail: self._watch_event(spool, device, kind, detail),
         )
+        self._planned = list(plan_devices(config, definitions, roles, hooks))
+        self._tell_plan_warnings()
         writer = Writer(
             database=self._database,
             spool=spool,
@@ -166,6 +190,7 @@ class Daemon:
                 )
             )
             await self._meet_devices()
+            await self._fit_plans(spool)
             samplers = make_samplers(self._planned, recording)
             sampling = [self._sample(tasks, sampler) for sampler in samplers if sampler.has_roles]
             if tracker.current is not None and not tracker.current.confirmed:
@@ -209,6 +234,30 @@ class Daemon:
                 for item in self._planned:
                     tasks.create_task(item.device.wait_connected())
 
+    async def _fit_plans(self, spool: Spool) -> None:
+        """Set measured round trips against the scan intervals; a device that is not there yet is not judged.
+
+        Raises:
+            ConfigurationError: a plan cannot be kept, and the configuration says to refuse it.
+        """
+
+        def tell(kind: str, load: DeviceLoad, meaning: str) -> None:
+            log.warning(kind, device=load.device, reason=load.explain(), meaning=meaning)
+            detail = {"reason": load.explain(), "meaning": meaning}
+            self._append_event(spool, kind, detail, device=load.device)
+
+        fitted = []
+        for item in self._planned:
+            round_trip_ms = None
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_MEASURE_S):
+                    round_trip_ms = await measure_round_trip_ms(item)
+            settings = self._config.devices[item.device.name]
+            fitted.append(
+                item if round_trip_ms is None else fit(item, settings, round_trip_ms=round_trip_ms, tell=tell)
+            )
+        self._planned = fitted
+
     async def _drain(self, writer: Writer, spool: Spool) -> None:
         """Write what is spooled; what there is no time for stays on disk for the next start."""
         if writer.state is WriterState.WRITING:
@@ -236,6 +285,29 @@ class Daemon:
         level(kind, device=event.device, reason=event.reason)
         detail = {} if event.reason is None else {"reason": event.reason}
         self._append_event(spool, kind, detail, device=event.device)
+
+    def _tell_plan_warnings(self) -> None:
+        """Say what the read plans cannot do, before the first scan."""
+        for item in self._planned:
+            for interval_ms, plan in item.plans.items():
+                for warning in plan.warnings:
+                    name = item.device.name
+                    log.warning(warning.code, device=name, interval_ms=interval_ms, reason=warning.message)
+
+    def _keep_holes(self, spool: Spool, file: HoleFile, device: str, holes: Sequence[Hole]) -> None:
+        try:
+            found, gone = file.replace(device, holes)
+        except OSError as error:
+            log.warning("refused_addresses_not_kept", device=device, reason=str(error))
+            return
+        for kind, changed in (("address_refused", found), ("address_answers_again", gone)):
+            if changed:
+                log.warning(kind, device=device, addresses=[str(hole) for hole in changed])
+                self._append_event(spool, kind, {"addresses": [hole.to_plain() for hole in changed]}, device=device)
+
+    def _watch_event(self, spool: Spool, device: str, kind: str, detail: Mapping[str, object]) -> None:
+        log.warning(kind, device=device, **detail)
+        self._append_event(spool, kind, detail, device=device)
 
     def _append_event(self, spool: Spool, kind: str, detail: Mapping[str, object], *, device: str = "") -> None:
         header = {"event": kind, "occurred_us": self._clock.now_us(), "device": device, "detail": dict(detail)}
@@ -281,6 +353,14 @@ class Daemon:
             assert current is not None
             return {"run": current.process_id}
 
-        handlers = {"status": status, "runs_start": runs_start, "runs_stop": runs_stop}
+        def probed() -> list[tuple[Device, PlanLimits]]:
+            return [(item.device, plan_limits(self._config.devices[item.device.name])) for item in self._planned]
+
+        handlers = {
+            "status": status,
+            "runs_start": runs_start,
+            "runs_stop": runs_stop,
+            "probe": probe_handler(probed),
+        }
         async with serve(Path(self._config.control_socket), handlers):
             yield

@@ -18,7 +18,7 @@ KNOWN_COLUMNS: Final = (
     *("component", "parameter", "unit", "min_value", "max_value", "set_value", "current_value", "is_writable"),
     *("modbus_type", "modbus_address", "data_type", "plc_symbol", "device", "word_order", "bit", "scale", "offset"),
     *("write_address", "set_value_parameter", "range_low", "range_high", "sentinels", "tolerance"),
-    "scan_interval_ms",
+    *("scan_interval_ms", "coherence_group"),
 )
 _TYPES: Final = {"float": DataType.FLOAT32, "double": DataType.FLOAT64, "bool": DataType.BINARY} | {
     data_type.value: data_type for data_type in DataType
@@ -179,6 +179,7 @@ def _definition(row: Mapping[str, str], line: int, word_order: WordOrder, findin
         scan_interval_ms=_whole(row, "scan_interval_ms", 5, 3_600_000) or 100,
         is_writable=_boolean(row, "is_writable"),
         plc_symbol=row.get("plc_symbol", ""),
+        coherence_group=row.get("coherence_group", ""),
         **place,
     )
 

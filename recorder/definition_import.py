@@ -17,7 +17,7 @@ _DAY_MS: Final = 86_400_000
 _COMPARED: Final = (
     *("unit", "device", "register_kind", "address", "data_type", "word_order", "bit", "length", "scale", "offset"),
     *("write_address", "min_value", "max_value", "range_low", "range_high", "sentinels", "tolerance"),
-    *("scan_interval_ms", "is_writable", "plc_symbol", "set_value_parameter"),
+    *("scan_interval_ms", "is_writable", "plc_symbol", "set_value_parameter", "coherence_group"),
 )
 
 
@@ -141,7 +141,7 @@ def _arguments(machine_id: int, d: Definition) -> tuple[object, ...]:
     return (
         *(machine_id, d.component, d.name, d.unit, d.device, *place, d.word_order, d.bit, d.length, d.scale, d.offset),
         *(d.write_address, d.set_value, d.min_value, d.max_value, d.range_low, d.range_high, list(d.sentinels)),
-        *(d.tolerance, d.scan_interval_ms, d.is_writable, d.plc_symbol),
+        *(d.tolerance, d.scan_interval_ms, d.is_writable, d.plc_symbol, d.coherence_group),
     )
 
 
@@ -174,6 +174,8 @@ def estimate(definitions: Sequence[Definition], limits: dict[str, PlanLimits]) -
         for number, definition in enumerate(definitions, start=1)
         if definition.is_configured
     ]
+    ids = {definition.full_name: definition.id for definition in numbered}
+    numbered = [d.model_copy(update={"set_value_parameter_id": ids.get(d.set_value_parameter)}) for d in numbered]
     plans: dict[tuple[str, int], ReadPlan] = {}
     for device in sorted({definition.device for definition in numbered}):
         parameters = [d.to_parameter() for d in numbered if d.device == device]

@@ -30,6 +30,7 @@ class Definition(BaseModel):
         set_value: desired set-value, never stored as if the tool had said it.
         range_low: lowest value the signal can have.
         sentinels: raw values that mean "no measurement".
+        coherence_group: parameters of one device with the same word here are read by one request.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -60,6 +61,7 @@ class Definition(BaseModel):
     scan_interval_ms: int = 100
     is_writable: bool = False
     plc_symbol: str = ""
+    coherence_group: str = ""
 
     @property
     def full_name(self) -> str:
@@ -104,6 +106,7 @@ class Definition(BaseModel):
             range_high=self.range_high,
             sentinels=self.sentinels,
             scan_interval_ms=self.scan_interval_ms,
+            coherence_group=self.coherence_group,
         )
 
 

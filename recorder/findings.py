@@ -59,6 +59,7 @@ def examine(located: Sequence[Located]) -> list[Finding]:
         findings += _examine_one(item)
     findings += _examine_addresses(located)
     findings += _examine_set_values(located)
+    findings += _examine_groups(located)
     return sorted(findings, key=lambda finding: (finding.line, finding.code))
 
 
@@ -207,3 +208,25 @@ def _examine_set_values(located: Sequence[Located]) -> Iterator[Finding]:
                 f"set_value_parameter {d.set_value_parameter!r} is not read in the same scan: no set-value is stored; "
                 "give both the same device and scan_interval_ms, and an address",
             )
+
+
+def _examine_groups(located: Sequence[Located]) -> Iterator[Finding]:
+    """Groups whose parameters one request cannot read."""
+    groups: dict[str, list[tuple[Located, Parameter]]] = defaultdict(list)
+    for item, parameter in _readable(located):
+        if parameter.coherence_group:
+            groups[parameter.coherence_group].append((item, parameter))
+    for name, members in groups.items():
+        first = members[0][0]
+        if len(members) == 1:
+            message = f"no other parameter has coherence_group {name!r}; check its spelling"
+            yield _finding("coherence_group_alone", Severity.WARNING, first, message)
+        several = {
+            "devices": {item.definition.device for item, _ in members},
+            "register kinds": {str(parameter.kind) for _, parameter in members},
+            "scan intervals": {f"{parameter.scan_interval_ms} ms" for _, parameter in members},
+        }
+        for what, found in several.items():
+            if len(found) > 1:
+                message = f"coherence_group {name!r} has {what} {', '.join(sorted(found))}: one request cannot read it"
+                yield _finding("coherence_group_divided", Severity.WARNING, first, message)

@@ -11,9 +11,10 @@ from typing import Final
 
 import numpy as np
 
-STAGES: Final = ("read", "spool", "commit", "sample_to_commit", "start_delay")
+STAGES: Final = ("read", "spool", "commit", "sample_to_commit", "start_delay", "jitter")
 """read: first request to last answer; spool: batch to fsync; commit: fsync to commit in PostgreSQL;
-sample_to_commit: middle of the read to commit; start_delay: due time of a slot to the start of its scan."""
+sample_to_commit: middle of the read to commit; start_delay: due time of a slot to the start of its scan;
+jitter: how far the time from the start of a scan to the start of the next is from the interval."""
 _HIGHEST_US: Final = 900_000_000
 _PERCENTILES: Final = (50, 95, 99)
 _DIGITS_BITS: Final = 10

@@ -47,6 +47,7 @@ class ProcessTracker:
         self._is_tool_running = False
         self._tool_counter: int | None = None
         self._latest_us = 0
+        self._has_tool_restarted = False
         self.current: Process | None = None
         if state:
             self._restore(state)
@@ -126,6 +127,12 @@ class ProcessTracker:
             entries += self._follow_step("cycle", roles.cycle or None, now_us, ends_with=roles.cycle == 0)
         return entries
 
+    def tool_restarted(self) -> None:
+        """Doubt the tool's run until the tool has said whether it goes on: by its counter, as after our own restart."""
+        if self.current is not None and self.current.kind is ProcessKind.RECIPE:
+            self.current = replace(self.current, confirmed=False)
+            self._has_tool_restarted = True
+
     def _follow_tool(self, roles: RoleValues, now_us: int) -> list[Entry]:
         running = roles.run_state in self._running_values
         self._is_tool_running = running
@@ -139,6 +146,7 @@ class ProcessTracker:
         entries: list[Entry] = []
         if current is not None and current.kind is ProcessKind.RECIPE:
             if running and self._goes_on(current, roles.run_counter):
+                self._has_tool_restarted = False
                 return []
             entries += self._end(ProcessStatus.UNKNOWN_END if running else self._tools_end(current, roles), now_us)
         if not running or self._is_stopped(roles.run_counter):
@@ -162,6 +170,8 @@ class ProcessTracker:
         return counter in {current.counter, None}
 
     def _tools_end(self, current: Process, roles: RoleValues) -> ProcessStatus:
+        if self._has_tool_restarted and roles.run_state not in self._aborted_values:
+            return ProcessStatus.UNKNOWN_END  # a run that a restart ended was not completed
         if not current.confirmed and (current.counter is None or roles.run_counter != current.counter):
             return ProcessStatus.UNKNOWN_END
         return ProcessStatus.ABORTED if roles.run_state in self._aborted_values else ProcessStatus.COMPLETED
@@ -242,6 +252,7 @@ class ProcessTracker:
             "ended_us": self._forward(now_us),
         }
         self.current = None
+        self._has_tool_restarted = False
         return [*entries, Entry(kind=EntryKind.PROCESS, header=header)]
 
     def _follow_step(self, kind: str, number: int | None, now_us: int, *, ends_with: bool = False) -> list[Entry]:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Self
 
@@ -15,6 +15,7 @@ from hal.quality import FIRST_UNCERTAIN
 from hal.scan import Scan
 from recorder.batch import RowEncoder
 from recorder.clock import Clock
+from recorder.device_watch import DeviceWatch
 from recorder.entry import Entry, EntryKind, Outcome, SlotCount
 from recorder.errors import SpoolError
 from recorder.grid import Grid, Slot
@@ -96,6 +97,7 @@ class Recording:
     Args:
         roles: which parameters say what the tool does.
         state: `Spool.state` as an earlier run of the recorder left it.
+        sleep: waits a number of seconds; the grids of all samplers use it.
     """
 
     def __init__(
@@ -107,12 +109,14 @@ class Recording:
         latency: LatencyRecorder,
         roles: Roles,
         state: Mapping[str, Any],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.spool = spool
         self.tracker = tracker
         self.clock = clock
         self.latency = latency
         self.roles = roles
+        self.sleep = sleep
         self.totals = SlotTotals()
         self.roles_seen = asyncio.Event()
         self.clock_was_moved = False
@@ -203,18 +207,30 @@ class Sampler:
     Args:
         interval_ms: the plan's scan interval.
         grid: made by default for the interval, after the last slot that the spool remembers.
+        watch: says whether the device is alive; one for all samplers of the device.
     """
 
     def __init__(
-        self, *, device: Device, plan: ReadPlan, interval_ms: int, recording: Recording, grid: Grid | None = None
+        self,
+        *,
+        device: Device,
+        plan: ReadPlan,
+        interval_ms: int,
+        recording: Recording,
+        grid: Grid | None = None,
+        watch: DeviceWatch | None = None,
     ) -> None:
         self._device = device
+        self._watch = watch
         self._plan = plan
         self._recording = recording
         self._interval_ms = interval_ms
         self.key = f"{device.name}/{interval_ms}"
         self._before = recording.last_slots.get(self.key, -1)
-        self._grid = grid or Grid(interval_ms=interval_ms, clock=recording.clock, after=self._before)
+        self._grid = grid or Grid(
+            interval_ms=interval_ms, clock=recording.clock, after=self._before, sleep=recording.sleep
+        )
+        self._started: tuple[int, int] | None = None
         self._encoder = RowEncoder(plan.parameter_ids)
         self._unspooled: deque[asyncio.Future[int]] = deque()
         self._role_rows = RoleRows.of(plan, recording.roles)
@@ -241,12 +257,21 @@ class Sampler:
                 self._is_waiting = True
                 slot = await self._grid.next()
                 self._is_waiting = False
-                self._record(slot, await self._device.scan(self._plan))
+                self._record(slot, self._watched(await self._device.scan(self._plan)))
                 while len(self._unspooled) >= MOST_UNSPOOLED:
                     await asyncio.wait([self._unspooled[0]])
         finally:
             if self._unspooled:
                 await asyncio.shield(asyncio.wait(list(self._unspooled)))
+
+    def _watched(self, scan: Scan) -> Scan:
+        """Let the watch judge the device, before anything is believed of it."""
+        if self._watch is None:
+            return scan
+        scan = self._watch.look(self._plan, scan)
+        if self._watch.has_restarted and self._watch.carries_run:
+            self._recording.tracker.tool_restarted()
+        return scan
 
     def _record(self, slot: Slot, scan: Scan) -> None:
         recording = self._recording
@@ -298,7 +323,16 @@ class Sampler:
         recording.latest[self.key] = LatestScan(plan=self._plan, scan=scan, timestamps_us=timestamps_us)
         recording.latency.record("read", scan.ended_ns - scan.started_ns)
         recording.latency.record("start_delay", max(0, scan.started_ns - slot.due_ns))
+        self._record_jitter(slot, scan)
         self._append([*entries, entry], scan, row_count)
+
+    def _record_jitter(self, slot: Slot, scan: Scan) -> None:
+        """How far the time from start to start is from the intervals in between."""
+        if self._started is not None:
+            number, started_ns = self._started
+            due_ns = (slot.number - number) * self._interval_ms * 1_000_000
+            self._recording.latency.record("jitter", abs(scan.started_ns - started_ns - due_ns))
+        self._started = slot.number, scan.started_ns
 
     def _append(self, entries: Sequence[Entry], scan: Scan, row_count: int) -> None:
         recording = self._recording

@@ -48,6 +48,9 @@ def picture(
                     str(interval_ms): {"parameters": len(plan.parameters), "requests": len(plan.blocks)}
                     for interval_ms, plan in item.plans.items()
                 },
+                "load_percent": None if item.load is None else round(100 * item.load.share, 1),
+                "frozen": item.watch.is_frozen,
+                "refused": [str(hole) for hole in item.device.holes],
             }
             for item in planned
             for health in (item.device.health,)

@@ -5,13 +5,15 @@ A register is here because a public source shows it; the source stands beside it
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
 from importlib import resources
 from importlib.resources.abc import Traversable
 from types import MappingProxyType
 from typing import Any, Final
+
+from hal.limits import PlanLimits
 
 
 class SourceKind(StrEnum):
@@ -67,6 +69,12 @@ class KnownDevice:
     left_out: tuple[str, ...]
     sources: tuple[Source, ...]
     row_sources: Mapping[str, tuple[Source, ...]]
+
+    @property
+    def limits(self) -> PlanLimits:
+        """Limits of its read plan, where the configuration gives none."""
+        changes: dict[str, Any] = dict(self.settings)
+        return replace(PlanLimits(), **changes)
 
 
 def load_known_devices(folder: Traversable) -> Mapping[str, KnownDevice]:

@@ -8,7 +8,6 @@ import typer
 
 from hal.devices import KNOWN_DEVICES
 from hal.parameter import WordOrder
-from hal.plan import PlanLimits
 from recorder.acquisition import plan_limits
 from recorder.cli.app import ConfigOption, JsonOption, app, read_config, run_async
 from recorder.cli.demo_database import DatabasePlace, DemoOption, database_of
@@ -62,7 +61,7 @@ def import_(
         equipment = find_known_device(known)
         device = device_name_of(equipment, as_device)
         content = known_definitions(equipment, device=device, component=component)
-        limits.setdefault(device, PlanLimits(**equipment.settings))
+        limits.setdefault(device, equipment.limits)
     load = estimate(content.definitions, limits)
     has_database = bool(settings.database.dsn.get_secret_value())
     if not dry_run:

@@ -5,7 +5,8 @@ SELECT parameter.id, component.name AS component, parameter.name, parameter.unit
        parameter.length, parameter.scale, parameter."offset", parameter.set_value_parameter_id,
        parameter.write_address, parameter.set_value, parameter.min_value, parameter.max_value,
        parameter.range_low, parameter.range_high, parameter.sentinels, parameter.tolerance,
-       parameter.scan_interval_ms, parameter.is_writable, parameter.plc_symbol, parameter.version,
+       parameter.scan_interval_ms, parameter.is_writable, parameter.plc_symbol, parameter.coherence_group,
+       parameter.version,
        (SELECT count(*)
           FROM component_parameters counted
           JOIN machine_components its ON its.id = counted.component_id
@@ -25,7 +26,7 @@ SELECT parameter.id, component.name AS component, parameter.name, parameter.unit
        parameter.length, parameter.scale, parameter."offset", parameter.write_address, parameter.set_value,
        parameter.min_value, parameter.max_value, parameter.range_low, parameter.range_high, parameter.sentinels,
        parameter.tolerance, parameter.scan_interval_ms, parameter.is_writable, parameter.is_active,
-       parameter.plc_symbol, parameter.set_value_parameter_id,
+       parameter.plc_symbol, parameter.coherence_group, parameter.set_value_parameter_id,
        shown_by_component.name || '/' || shown_by.name AS set_value_parameter
   FROM machines machine
   JOIN machine_components component ON component.machine_id = machine.id
@@ -52,10 +53,10 @@ SELECT $1::int, name FROM unnest($2::text[]) AS name
 INSERT INTO component_parameters (
     component_id, name, unit, device, register_kind, address, data_type, word_order, bit, length, scale, "offset",
     write_address, set_value, min_value, max_value, range_low, range_high, sentinels, tolerance, scan_interval_ms,
-    is_writable, plc_symbol, is_active)
+    is_writable, plc_symbol, coherence_group, is_active)
 SELECT component.id, $3::text, $4::text, $5::text, $6::text, $7::int, $8::text, $9::text, $10::smallint, $11::smallint,
        $12::float8, $13::float8, $14::int, $15::float8, $16::float8, $17::float8, $18::float8, $19::float8,
-       $20::float8[], $21::float8, $22::int, $23::boolean, $24::text, true
+       $20::float8[], $21::float8, $22::int, $23::boolean, $24::text, $25::text, true
   FROM machine_components component
  WHERE component.machine_id = $1::int AND component.name = $2::text
     ON CONFLICT (component_id, name) DO UPDATE SET
@@ -65,7 +66,8 @@ SELECT component.id, $3::text, $4::text, $5::text, $6::text, $7::int, $8::text, 
        write_address = excluded.write_address, min_value = excluded.min_value, max_value = excluded.max_value,
        range_low = excluded.range_low, range_high = excluded.range_high, sentinels = excluded.sentinels,
        tolerance = excluded.tolerance, scan_interval_ms = excluded.scan_interval_ms,
-       is_writable = excluded.is_writable, plc_symbol = excluded.plc_symbol, is_active = true;
+       is_writable = excluded.is_writable, plc_symbol = excluded.plc_symbol,
+       coherence_group = excluded.coherence_group, is_active = true;
 
 -- name: link_set_value_parameter
 -- Says which parameter, by component and name, holds the tool's set-value of another; NULL says none does.

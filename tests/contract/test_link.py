@@ -1,4 +1,4 @@
-"""What every `hal.link.Link` does, tested alike on the one in memory and on the one over Modbus."""
+"""What every `hal.link.Link` does, tested alike in memory and over each transport of Modbus."""
 
 import asyncio
 import time
@@ -133,27 +133,38 @@ async def test_a_refused_write_is_raised(subject: Subject) -> None:
     await link.close()
 
 
-async def test_no_answer_in_time_is_a_timeout_and_ends_the_link(subject: Subject) -> None:
-    """After the deadline the request fails, and the link is closed so that the late answer finds nobody."""
+async def test_no_answer_in_time_is_a_timeout_and_its_late_answer_meets_nobody(subject: Subject) -> None:
+    """After the deadline the request fails; the link is closed, or its line flushed and the next reading marked."""
+    await subject.put(HOLDING, 50, [51, 52])
     held = subject.hold_next()
     link = await subject.connect()
     with pytest.raises(RequestTimeoutError, match=r"no answer within 0\.2 s") as caught:
         await link.read(FIRST)
     assert isinstance(caught.value, TimeoutError)
-    assert link.lost.is_set()
+    assert link.lost.is_set() is not subject.is_flushed
     held.set()
-    with pytest.raises(NotConnectedError):
-        await link.read(FIRST)
+    if subject.is_flushed:
+        marks = []
+        for _ in range(3):
+            reading = await link.read(Block(kind=HOLDING, address=50, count=2))
+            assert reading.data.tolist() == [51, 52]
+            marks.append(reading.is_after_flush)
+        assert marks == [True, False, False]
+    else:
+        with pytest.raises(NotConnectedError):
+            await link.read(FIRST)
     await link.close()
 
 
-async def test_a_short_answer_is_malformed_and_ends_the_link(subject: Subject) -> None:
+async def test_a_short_answer_is_malformed_and_nothing_is_left_of_it(subject: Subject) -> None:
     """An answer with fewer words than were asked is an error, never data."""
     subject.short_next()
     link = await subject.connect()
     with pytest.raises(MalformedError):
         await link.read(Block(kind=HOLDING, address=0, count=10))
-    assert link.lost.is_set()
+    assert link.lost.is_set() is not subject.is_flushed
+    if subject.is_flushed:
+        assert (await link.read(FIRST)).is_after_flush
     await link.close()
 
 
@@ -185,7 +196,7 @@ async def test_a_loss_between_requests_is_told(subject: Subject) -> None:
 
 
 async def test_a_cancelled_request_never_leaves_its_answer_to_the_next(subject: Subject) -> None:
-    """After a cancellation in mid-request the link is closed, and a fresh one reads its own data."""
+    """After a cancellation in mid-request the link is closed or flushed, and what is read next is its own data."""
     await subject.put(HOLDING, 0, [11, 12])
     await subject.put(HOLDING, 50, [51, 52])
     held = subject.hold_next()
@@ -195,10 +206,14 @@ async def test_a_cancelled_request_never_leaves_its_answer_to_the_next(subject: 
     reading.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reading
-    assert link.lost.is_set()
+    assert link.lost.is_set() is not subject.is_flushed
     held.set()
-    with pytest.raises(NotConnectedError):
-        await link.read(Block(kind=HOLDING, address=50, count=2))
+    if subject.is_flushed:
+        assert (await link.read(Block(kind=HOLDING, address=50, count=2))).data.tolist() == [51, 52]
+        await link.close()
+    else:
+        with pytest.raises(NotConnectedError):
+            await link.read(Block(kind=HOLDING, address=50, count=2))
     fresh = await subject.connect()
     assert (await fresh.read(Block(kind=HOLDING, address=50, count=2))).data.tolist() == [51, 52]
     await fresh.close()
@@ -250,6 +265,7 @@ async def test_a_fresh_link_works_after_a_lost_one(subject: Subject) -> None:
     """A link lives once; the next one is not harmed by what happened to it."""
     await subject.put(HOLDING, 0, [1, 2])
     first = await subject.connect()
+    await first.read(FIRST)
     subject.disconnect()
     await asyncio.wait_for(first.lost.wait(), 1)
     second = await subject.connect()

@@ -10,7 +10,7 @@ from hal.devices import KNOWN_DEVICES, SourceKind
 from hal.devices.known import load_known_devices
 from hal.link import Block
 from hal.parameter import Parameter
-from hal.plan import PlanLimits, plans_by_interval
+from hal.plan import plans_by_interval
 from recorder.definition_file import DefinitionFile, read_definition_file
 
 NAMES = ("alicat-mc", "bronkhorst-el-flow", "eurotherm-3200", "omega-cni", "prevac-mg15", "watlow-ez-zone")
@@ -31,7 +31,7 @@ def parameters_of(name: str) -> dict[str, Parameter]:
 
 def blocks_of(name: str) -> list[Block]:
     """Requests that read all of a device, with the settings that it should have."""
-    limits = PlanLimits(**KNOWN_DEVICES[name].settings)
+    limits = KNOWN_DEVICES[name].limits
     plans = plans_by_interval(parameters_of(name).values(), limits=limits)
     return [block for plan in plans.values() for block in plan.blocks]
 
@@ -117,7 +117,7 @@ def test_every_device_has_one_component_and_notes(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_the_settings_of_a_device_make_a_plan(name: str) -> None:
     """What the configuration should say is understood, and no request is longer than the device allows."""
-    most = PlanLimits(**KNOWN_DEVICES[name].settings).max_registers
+    most = KNOWN_DEVICES[name].limits.max_registers
     assert max(block.count for block in blocks_of(name)) <= most
 
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from hal.mbap import Answer, Expected, take_answer
+from hal.mbap import take_answer
+from hal.pdu import Answer, Expected
 
 HEADER = bytes.fromhex("0001 0000")
 

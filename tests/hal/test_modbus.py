@@ -324,7 +324,7 @@ async def test_small_requests_are_sent_without_delay() -> None:
     """TCP_NODELAY is on: Nagle's algorithm would hold requests back."""
     async with serving(answering("03 04 0000 0000")) as served:
         link = await served.connect()
-        own = link._connection.transport.get_extra_info("socket")
+        own = link._channel.wire.transport.get_extra_info("socket")  # type: ignore[attr-defined]
         assert own.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
         await link.close()
 

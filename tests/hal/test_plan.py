@@ -1,5 +1,7 @@
 """Which requests read which parameters."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -156,7 +158,7 @@ def test_a_value_longer_than_a_request_is_refused_by_name() -> None:
         ({"max_bit_gap": 2001}, "max_bit_gap is 2001, and must lie within 0…2000"),
     ],
 )
-def test_limits_that_no_request_has_are_refused_in_one_sentence(fields: dict[str, int], message: str) -> None:
+def test_limits_that_no_request_has_are_refused_in_one_sentence(fields: dict[str, Any], message: str) -> None:
     """The sentence names the limit, its value and what is allowed."""
     with pytest.raises(DefinitionError, match=message):
         PlanLimits(**fields)

@@ -62,6 +62,10 @@ class _TimedLink:
     def lost(self) -> asyncio.Event:
         return self._link.lost
 
+    @property
+    def parallel(self) -> int:
+        return self._link.parallel
+
     async def read(self, block: Block) -> Reading:
         bench = self._bench
         requested_ns = bench.time.monotonic_ns

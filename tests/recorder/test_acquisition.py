@@ -4,7 +4,7 @@ import pytest
 
 from hal.parameter import DataType
 from hal.plan import PlanLimits
-from recorder.acquisition import plan_devices, plan_limits, resolve_roles
+from recorder.acquisition import DeviceHooks, plan_devices, plan_limits, resolve_roles
 from recorder.config import Config, DeviceConfig, ProcessConfig
 from recorder.definitions import DefinitionSet
 from recorder.errors import ConfigurationError
@@ -56,7 +56,7 @@ def test_a_role_that_nobody_can_play_is_a_fault_of_the_configuration(fields: dic
 
 def test_each_device_gets_a_plan_an_interval_and_roles_are_read_with_the_run_state() -> None:
     """Step, counter and recipe must be of the same moment as the state that they explain."""
-    plc_last = plan_devices(Config(devices=DEVICES), SET, ROLES, on_event=lambda _event: None)
+    plc_last = plan_devices(Config(devices=DEVICES), SET, ROLES, DeviceHooks(on_event=lambda _event: None))
     assert [item.device.name for item in plc_last] == ["gauge", "plc"]
     plans = {
         (item.device.name, interval_ms): {parameter.parameter_id for parameter in plan.parameters}
@@ -69,7 +69,7 @@ def test_each_device_gets_a_plan_an_interval_and_roles_are_read_with_the_run_sta
 def test_a_device_that_is_not_configured_is_named() -> None:
     """With the section that is missing."""
     with pytest.raises(ConfigurationError, match=r"devices\.gauge is missing: .* add \[devices\.gauge\] with its host"):
-        plan_devices(Config(devices={"plc": DeviceConfig()}), SET, ROLES, on_event=lambda _event: None)
+        plan_devices(Config(devices={"plc": DeviceConfig()}), SET, ROLES, DeviceHooks(on_event=lambda _event: None))
 
 
 def test_limits_of_a_device_are_those_of_its_plans() -> None:
@@ -83,4 +83,4 @@ def test_a_value_that_no_request_of_a_device_can_hold_is_named() -> None:
     """The definitions and the device's limits contradict each other."""
     devices = {**DEVICES, "plc": DeviceConfig(max_registers=4)}
     with pytest.raises(ConfigurationError, match="definitions of device 'plc': chamber/recipe"):
-        plan_devices(Config(devices=devices), SET, ROLES, on_event=lambda _event: None)
+        plan_devices(Config(devices=devices), SET, ROLES, DeviceHooks(on_event=lambda _event: None))

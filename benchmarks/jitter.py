@@ -1,0 +1,166 @@
+"""How far the time from the start of a scan to the start of the next is from its interval.
+
+The daemon's own samplers, spool on disk and device over TCP, on uvloop, one at 10 Hz (110 float32) and one at 100 Hz
+(20 float32) in one event loop, as a tool has them; the server is another process. The writer is not there: its
+work is in the row *latency*. Run first with the timers of the event loop, then with `recorder.slot_timer`, so that both
+figures are of one run on one machine; only the second is set against the goal.
+"""
+
+import asyncio
+import shutil
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from benchmarks.delayed import delayed_server, floats
+from benchmarks.figure import Figure
+from hal.device import Device
+from hal.modbus import ModbusTcpSettings, tcp_link
+from hal.plan import ReadPlan, plan_reads
+from hal.scan import Scan
+from recorder.clock import Clock
+from recorder.grid import Grid, Slot
+from recorder.latency import LatencyRecorder
+from recorder.process import ProcessTracker
+from recorder.process_id import ProcessIdMint
+from recorder.run import RunContext
+from recorder.sampler import Recording, Roles, Sampler
+from recorder.slot_timer import SlotTimer
+from recorder.spool import Spool
+
+ROW: Final = "jitter"
+GOALS_MS: Final = {100: 1.0, 10: 2.0}
+"""Interval in milliseconds to the highest good p99, in milliseconds."""
+_ROUND_TRIP_MS: Final = 1.0
+_WARM_S: Final = 1.0
+
+
+class _NotedGrid(Grid):
+    """A grid that notes the numbers of its slots."""
+
+    def __init__(self, *, interval_ms: int, clock: Clock, sleep: Callable[[float], Awaitable[None]]) -> None:
+        super().__init__(interval_ms=interval_ms, clock=clock, sleep=sleep)
+        self.numbers: list[int] = []
+
+    async def next(self) -> Slot:
+        """Wait for the next slot, and note it."""
+        slot = await super().next()
+        self.numbers.append(slot.number)
+        return slot
+
+
+class _NotedDevice(Device):
+    """A device that notes when its scans began."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__("plc", tcp_link(ModbusTcpSettings(device="plc", host="127.0.0.1", port=port)))
+        self.starts_ns: dict[int, list[int]] = {10: [], 100: []}
+
+    async def scan(self, plan: ReadPlan) -> Scan:
+        """Scan, and note the start."""
+        scan = await super().scan(plan)
+        self.starts_ns[plan.parameters[0].scan_interval_ms].append(scan.started_ns)
+        return scan
+
+
+async def measure(base: Path, *, seconds: float) -> list[Figure]:
+    """Measure for so many seconds with each of the two kinds of timers; the spool lies below a folder on a disk."""
+    folder = Path(tempfile.mkdtemp(prefix="ald-jitter-", dir=base))
+    floor = _percentiles(await asyncio.to_thread(_floor_ms, min(seconds, 5.0)))
+    try:
+        with delayed_server(_ROUND_TRIP_MS) as port:
+            before = await _jitter_ms(port, folder / "loop.sqlite3", asyncio.sleep, seconds)
+            with SlotTimer() as timer:
+                after = await _jitter_ms(port, folder / "thread.sqlite3", timer.sleep, seconds)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return [_figure(i, before[i], after[i], floor, seconds) for i in GOALS_MS]
+
+
+def _floor_ms(seconds: float) -> list[float]:
+    """How late this machine wakes a thread that does nothing but sleep, at 100 Hz: no program can do better on it."""
+    late_ms = []
+    started_ns = time.monotonic_ns()
+    for number in range(1, round(seconds * 100)):
+        due_ns = started_ns + number * 10_000_000
+        time.sleep(max(0, due_ns - time.monotonic_ns()) / 1e9)
+        late_ms.append((time.monotonic_ns() - due_ns) / 1e6)
+    return late_ms
+
+
+def _figure(
+    interval_ms: int, before: list[float], after: list[float], floor: dict[str, float], seconds: float
+) -> Figure:
+    old, new = _percentiles(before), _percentiles(after)
+    return Figure(
+        row=ROW,
+        what=f"ms p99 of jitter at {1000 // interval_ms} Hz, start to start",
+        value=new["p99"],
+        goal=GOALS_MS[interval_ms],
+        note=f"p50 {new['p50']:.3f}, worst {new['worst']:.2f} over {seconds:.0f} s; with the event loop's timers p50 "
+        f"{old['p50']:.3f}, p99 {old['p99']:.2f}, worst {old['worst']:.2f}; a thread that only "
+        f"sleeps is late by {floor['p99']:.2f} at p99 on this machine now",
+        detail={"thread": new, "event_loop": old, "floor": floor, "scans": len(after) + 1},
+    )
+
+
+def _percentiles(jitter_ms: list[float]) -> dict[str, float]:
+    p50, p99, worst = np.percentile(jitter_ms, [50, 99, 100])
+    return {"p50": float(p50), "p99": float(p99), "worst": float(worst)}
+
+
+async def _jitter_ms(
+    port: int, path: Path, sleep: Callable[[float], Awaitable[None]], seconds: float
+) -> dict[int, list[float]]:
+    """Run both samplers; returns the jitter of each interval, a figure a scan."""
+    device = _NotedDevice(port)
+    async with Spool(path, max_bytes=1 << 30) as spool:
+        tracker = ProcessTracker(
+            mint=ProcessIdMint(recorder=0),
+            context=RunContext(machine="bench", definitions_version=""),
+            has_run_state=False,
+        )
+        recording = Recording(
+            spool=spool,
+            tracker=tracker,
+            clock=Clock(),
+            latency=LatencyRecorder(),
+            roles=Roles(),
+            state={},
+            sleep=sleep,
+        )
+        plans = {
+            100: plan_reads(floats(110, interval_ms=100)),
+            10: plan_reads(floats(20, interval_ms=10, first=500)),
+        }
+        grids = {i: _NotedGrid(interval_ms=i, clock=recording.clock, sleep=sleep) for i in plans}
+        samplers = [
+            Sampler(device=device, plan=plan, interval_ms=i, recording=recording, grid=grids[i])
+            for i, plan in plans.items()
+        ]
+        async with asyncio.TaskGroup() as tasks:
+            connection = tasks.create_task(device.run())
+            await device.wait_connected()
+            sampling = [tasks.create_task(sampler.run()) for sampler in samplers]
+            await asyncio.sleep(_WARM_S)
+            warm = {i: len(starts) for i, starts in device.starts_ns.items()}
+            await asyncio.sleep(seconds)
+            for sampler in samplers:
+                sampler.stop()
+            await asyncio.wait(sampling)
+            connection.cancel()
+    return {
+        i: _deviations_ms(device.starts_ns[i][warm[i] :], grids[i].numbers[warm[i] : len(device.starts_ns[i])], i)
+        for i in plans
+    }
+
+
+def _deviations_ms(starts_ns: list[int], slots: list[int], interval_ms: int) -> list[float]:
+    """How far each start is from where the one before and the slots in between put it."""
+    between_ms = np.diff(np.array(starts_ns, np.int64)) / 1e6
+    deviations: list[float] = np.abs(between_ms - np.diff(np.array(slots, np.int64)) * interval_ms).tolist()
+    return deviations

@@ -1,0 +1,1 @@
+"""What `ald-recorder check` asks and how it judges: read only, line by line, each line with a verdict."""

@@ -1,0 +1,66 @@
+"""A device made ready to be checked: its plans, and a way to read it."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from hal.link import Connect, Identify
+from hal.plan import ReadPlan, plans_by_interval
+from hal.survey import SurveyReader
+from recorder.acquisition import plan_limits
+from recorder.check.devices import CheckedDevice
+from recorder.config import DeviceConfig
+from recorder.definitions import Definition
+from recorder.probe import DaemonReader
+
+
+def make_plans(settings: DeviceConfig, members: Sequence[Definition]) -> Mapping[int, ReadPlan]:
+    """Plan the reads of one device.
+
+    Raises:
+        DefinitionError: a definition cannot be read within the limits of the device.
+    """
+    return plans_by_interval([member.to_parameter() for member in members], limits=plan_limits(settings))
+
+
+@asynccontextmanager
+async def opened(
+    name: str,
+    settings: DeviceConfig,
+    plans: Mapping[int, ReadPlan],
+    *,
+    connect: Connect | None,
+    socket: Path,
+    watched_s: float,
+) -> AsyncIterator[CheckedDevice]:
+    """A device for as long as the block runs; it is connected with the first request.
+
+    Args:
+        name: as the configuration calls it.
+        settings: of that device.
+        plans: what is read from it.
+        connect: opens a link of its own; None asks the daemon.
+        socket: of the daemon.
+        watched_s: how long its words are watched.
+    """
+    place, limits = f"{settings.place} unit {settings.unit}", plan_limits(settings)
+    if connect is None:
+        reader = DaemonReader(socket, name)
+        yield CheckedDevice(name=name, place=place, reader=reader, limits=limits, plans=plans, watched_s=watched_s)
+        return
+    async with SurveyReader(connect) as survey:
+
+        async def identify() -> Mapping[str, str]:
+            link = await survey.link()
+            return await link.identify() if isinstance(link, Identify) else {}
+
+        yield CheckedDevice(
+            name=name,
+            place=place,
+            reader=survey,
+            limits=limits,
+            plans=plans,
+            identify=identify,
+            parallel=settings.connections,
+            watched_s=watched_s,
+        )

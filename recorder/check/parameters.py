@@ -1,0 +1,167 @@
+"""Each parameter of a device: its words, its value in every word order, and what would make sense of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import isnan
+from typing import Any, Final
+
+from hal.errors import LinkError
+from hal.parameter import WordOrder
+from recorder.check.devices import CheckedDevice, Found, read_places
+from recorder.check.hypotheses import explain, places_to_read
+from recorder.check.judgement import Judgement, is_certain, is_doubtful, judge, settle_together
+from recorder.check.pairs import PairFinding, check_pairs
+from recorder.check.plausible import Expectation
+from recorder.check.verdict import Report, Verdict
+from recorder.check.writes import check_writes, write_place
+from recorder.definitions import Definition
+
+_WORDS_SHOWN: Final = 8
+_SMALLEST_SHOWN: Final = 1e-3
+_LARGEST_SHOWN: Final = 1e5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Corrections:
+    """Fields to change, by parameter."""
+
+    changes: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def add(self, full_name: str, fields: Mapping[str, Any]) -> None:
+        """Keep changes of one parameter."""
+        self.changes.setdefault(full_name, {}).update(fields)
+
+    def apply(self, definitions: Sequence[Definition]) -> list[Definition]:
+        """The definitions as they should be."""
+        return [d.model_copy(update=self.changes.get(d.full_name, {})) for d in definitions]
+
+
+async def check_parameters(
+    device: CheckedDevice,
+    definitions: Sequence[Definition],
+    found: Found,
+    expectations: Mapping[str, Expectation],
+    report: Report,
+) -> Corrections:
+    """Judge the parameters of one device.
+
+    Args:
+        device: where to look around a doubtful parameter.
+        definitions: its readable definitions.
+        found: what was read of it.
+        expectations: what the front panels say, by parameter.
+        report: takes a line a parameter.
+    """
+    await _look_around(device, definitions, found, expectations, report)
+    image = found.image
+    alone = [judge(definition, image, expectations.get(definition.full_name)) for definition in definitions]
+    judgements, common = settle_together(alone)
+    for message in common:
+        report.add(_section(device), Verdict.FAULT, message)
+    corrections = Corrections()
+    findings: dict[str, list[PairFinding]] = {}
+    for finding in (*check_pairs(judgements, image, expectations), *check_writes(definitions, image)):
+        findings.setdefault(finding.full_name, []).append(finding)
+        if finding.verdict is Verdict.FAULT:
+            for name, fields in finding.changes.items():
+                corrections.add(name, fields)
+    for judgement in judgements:
+        name = judgement.definition.full_name
+        if is_certain(judgement, expectations.get(name)) and name not in corrections.changes:
+            corrections.add(name, judgement.changes)
+        if name in found.refused:
+            _report_refused(device, judgement, found, report)
+        else:
+            _report_one(device, judgement, findings.get(name, ()), report)
+    return corrections
+
+
+async def _look_around(
+    device: CheckedDevice,
+    definitions: Sequence[Definition],
+    found: Found,
+    expectations: Mapping[str, Expectation],
+    report: Report,
+) -> None:
+    """Read what is next to doubtful parameters, and where parameters are written."""
+    try:
+        for definition in definitions:
+            expectation = expectations.get(definition.full_name)
+            if definition.full_name in found.refused or is_doubtful(definition, found.image, expectation):
+                await read_places(device, places_to_read(definition, wide=expectation is not None), found.image)
+            place = write_place(definition) if definition.is_writable else None
+            if place is not None:
+                await read_places(device, [place], found.image)
+    except LinkError as error:
+        report.add(_section(device), Verdict.WARNING, f"looking around doubtful parameters: {error.reason}")
+
+
+def _section(device: CheckedDevice) -> str:
+    return f"Parameters of {device.name}"
+
+
+def _report_refused(device: CheckedDevice, judgement: Judgement, found: Found, report: Report) -> None:
+    """Say why there is no value, and whether the next address has one."""
+    definition = judgement.definition
+    near = [hypothesis.advice for hypothesis in explain(definition, found.image)]
+    advice = "check modbus_type and modbus_address"
+    if near:
+        advice = f"{near[0]} holds what it could be; {advice}"
+    elif judgement.changes:
+        advice = judgement.messages[-1]
+    message = f"{definition.full_name}: {found.refused[definition.full_name]}; {advice}"
+    report.add(_section(device), Verdict.FAULT, message, parameter=definition.full_name)
+
+
+def _report_one(device: CheckedDevice, judgement: Judgement, findings: Sequence[PairFinding], report: Report) -> None:
+    for finding in findings:
+        judgement = judgement.with_message(finding.verdict, finding.message)
+    notes = [*_orders_note(judgement), *(f"→ {message}" for message in judgement.messages)]
+    report.add(
+        _section(device),
+        judgement.verdict,
+        f"{judgement.definition.full_name} = {_shown(judgement)}",
+        *notes,
+        **_data(judgement),
+    )
+
+
+def _shown(judgement: Judgement) -> str:
+    if judgement.text is not None:
+        return repr(judgement.text)
+    unit = judgement.definition.unit
+    shows_unit = unit and judgement.definition.data_type is not None and unit.lower() not in {"boolean", "bool"}
+    return f"{judgement.value:.6g}{f' {unit}' if shows_unit else ''}"
+
+
+def _orders_note(judgement: Judgement) -> list[str]:
+    """The words and the value in each order; where a single word makes only two, those."""
+    words = judgement.words
+    if words is None or not judgement.orders:
+        return []
+    raw = " ".join(f"{word:04X}" for word in words[:_WORDS_SHOWN])
+    if not any(words):
+        return [f"{raw}  0 in every word order, which shows nothing"]
+    orders = list(judgement.orders) if len(words) > 1 else [WordOrder.ABCD, WordOrder.BADC]
+    return [f"{raw}  {'  '.join(_in_order(judgement, order) for order in orders)}"]
+
+
+def _in_order(judgement: Judgement, order: WordOrder) -> str:
+    """The value in one order; of one that cannot be, no more than its size."""
+    value = judgement.orders[order]
+    if order in judgement.plausible:
+        return f"*{order} {value:.4g}"
+    return f"{order} {value:.3g}" if _SMALLEST_SHOWN < abs(value) < _LARGEST_SHOWN else f"{order} {value:.0e}"
+
+
+def _data(judgement: Judgement) -> dict[str, Any]:
+    number = None if isnan(judgement.value) else judgement.value
+    return {
+        "parameter": judgement.definition.full_name,
+        "unit": judgement.definition.unit,
+        "words": judgement.words,
+        "value": judgement.text if judgement.text is not None else number,
+        "orders": {str(order): None if isnan(v) else v for order, v in judgement.orders.items()},
+        "plausible": [str(order) for order in judgement.plausible],
+        "changes": {name: str(value) for name, value in judgement.changes.items()},
+    }
