@@ -100,7 +100,7 @@ def exit_status(error: BaseException) -> int | None:
 def main() -> None:
     """Run the command line; an expected error is one line on standard error."""
     try:
-        app(standalone_mode=False)
+        status = app(standalone_mode=False)  # of a typer.Exit, which is returned here and not raised
     except TyperException as error:
         context = getattr(error, "ctx", None)
         command = context.command_path if context is not None else PROGRAM
@@ -115,12 +115,14 @@ def main() -> None:
         sys.exit(1)
     except Exception as group:
         cause = first_cause(group)
-        status = exit_status(cause)
+        wrong = exit_status(cause)
         if os.environ.get(_VERBOSE):
             traceback.print_exception(group)
-        if status is None:
+        if wrong is None:
             raise
-        _end(f"error: {' '.join(str(cause).split())}", status)
+        _end(f"error: {' '.join(str(cause).split())}", wrong)
+    if status:
+        sys.exit(status)
 
 
 def _end(line: str, status: int) -> None:
