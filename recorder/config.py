@@ -105,6 +105,16 @@ class DeviceConfig(TransportConfig):
     probe_refused_s: Seconds = 600.0
     """Longest wait until an address that the device refused is tried again."""
 
+    @model_validator(mode="after")
+    def _gaps_fit_requests(self) -> "DeviceConfig":
+        for gap, span in (("max_register_gap", "max_registers"), ("max_bit_gap", "max_bits")):
+            if gap in self.model_fields_set and getattr(self, gap) > getattr(self, span):
+                raise ValueError(
+                    f"{gap} {getattr(self, gap)} is above {span} {getattr(self, span)}: "
+                    "a gap is part of one request, so lower it"
+                )
+        return self
+
     @field_validator("forbidden")
     @classmethod
     def _forbidden_ranges(cls, forbidden: tuple[str, ...]) -> tuple[str, ...]:

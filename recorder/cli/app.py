@@ -100,10 +100,9 @@ def exit_status(error: BaseException) -> int | None:
 def main() -> None:
     """Run the command line; an expected error is one line on standard error."""
     try:
-        status = app(standalone_mode=False)
+        # of a typer.Exit, which is returned here and not raised
+        status = app(standalone_mode=False, prog_name=PROGRAM)
         sys.stdout.flush()  # here, where a reader who has gone can still be told from a fault
-        if isinstance(status, int):
-            sys.exit(status)
     except TyperException as error:
         context = getattr(error, "ctx", None)
         command = context.command_path if context is not None else PROGRAM
@@ -121,12 +120,14 @@ def main() -> None:
         sys.exit(1)
     except Exception as group:
         cause = first_cause(group)
-        status = exit_status(cause)
+        wrong = exit_status(cause)
         if os.environ.get(_VERBOSE):
             traceback.print_exception(group)
-        if status is None:
+        if wrong is None:
             raise
-        _end(f"error: {' '.join(str(cause).split())}", status)
+        _end(f"error: {' '.join(str(cause).split())}", wrong)
+    if status:
+        sys.exit(status)
 
 
 def _end(line: str, status: int) -> None:

@@ -173,11 +173,11 @@ async def test_a_recipe_may_be_a_number_with_a_name(tmp_path: Path, time: FakeTi
 async def test_a_role_that_was_not_read_is_not_the_one_of_the_scan_before(
     tmp_path: Path, time: FakeTime, memory: MemoryDevice
 ) -> None:
-    """A run that begins while its counter is refused takes the counter when it comes, not the one of the last run."""
+    """A run that begins while the tool is too busy to say its counter takes the counter when it comes, not the one of the last run."""
     async with bench(tmp_path, time=time, memory=memory) as b:
         b.tool(0, 6)
         await b.sample(0.1)
-        memory.refuse(RegisterKind.HOLDING_REGISTER, range(200, 201))
+        memory.refuse(RegisterKind.HOLDING_REGISTER, range(200, 201), 6)
         b.tool(1, 7)
         await b.sample(0.2)
         memory.accept_all()
