@@ -100,7 +100,7 @@ def exit_status(error: BaseException) -> int | None:
 def main() -> None:
     """Run the command line; an expected error is one line on standard error."""
     try:
-        status = app(standalone_mode=False)
+        status = app(standalone_mode=False, prog_name=PROGRAM)
         sys.stdout.flush()  # here, where a reader who has gone can still be told from a fault
         if isinstance(status, int):
             sys.exit(status)
