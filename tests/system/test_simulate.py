@@ -143,7 +143,7 @@ def test_a_response_log_is_on_file_when_it_ends(tmp_path: Path) -> None:
         (("--fault-seed", "3", "--fault-kinds", "shrt"), 2, "no fault 'shrt'"),
         (("--faults", "none.toml"), 2, "none.toml: cannot be read"),
         (("--recipe", "none"), 2, "neither a file nor one of the built-in recipes"),
-        (("--speed", "1000"), 2, "the speed must be"),
+        (("--speed", "1000"), 2, "Invalid value for '--speed'"),
         (("--parameters", "0"), 2, "1 to"),
         (("--host", "192.0.2.1"), 3, "cannot serve on 192.0.2.1"),
     ],
