@@ -9,7 +9,7 @@ import os
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -21,8 +21,6 @@ from recorder.transport_config import Seconds, TransportConfig
 
 ENVIRONMENT_PREFIX: Final = "ALD_"
 DEFAULT_FILE: Final = Path("config.toml")
-
-Milliseconds = Annotated[int, Field(ge=5, le=3_600_000)]
 
 
 class _Section(BaseModel):
@@ -62,7 +60,7 @@ class DatabaseConfig(_Section):
     lock_timeout_s: Seconds = 10
     """Longest wait for a lock."""
     prepared_statements: bool = True
-    """Switch off behind a pooler in transaction mode."""
+    """Switch off where the server allows no prepared statements."""
 
     @model_validator(mode="after")
     def _pool_limits_agree(self) -> "DatabaseConfig":
@@ -212,8 +210,8 @@ class Config(BaseSettings):
     @classmethod
     def _device_names(cls, devices: dict[str, DeviceConfig]) -> dict[str, DeviceConfig]:
         for name in devices:
-            if not name or not name.replace("_", "").replace("-", "").isalnum():
-                raise ValueError(f"{name!r} is not a device name: use letters, digits, - and _")
+            if not re.fullmatch(r"[a-z0-9_]+", name):
+                raise ValueError(f"{name!r} is not a device name: use small letters, digits and _")
         return devices
 
     @classmethod

@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -189,15 +189,13 @@ class Daemon:
                     name="maintenance",
                 )
             )
-            await self._meet_devices()
-            await self._fit_plans(spool)
+            await self._unless_stopped(self._meet_devices())
+            await self._unless_stopped(self._fit_plans(spool))
             samplers = make_samplers(self._planned, recording)
             sampling = [self._sample(tasks, sampler) for sampler in samplers if sampler.has_roles]
             if tracker.current is not None and not tracker.current.confirmed:
                 # ask the tool whether the run still goes on before anything else is counted to it
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(_ROLES_WAIT_S):
-                        await recording.roles_seen.wait()
+                await self._unless_stopped(asyncio.wait_for(recording.roles_seen.wait(), _ROLES_WAIT_S))
             sampling += [self._sample(tasks, sampler) for sampler in samplers if not sampler.has_roles]
             log.info(
                 "recording",
@@ -223,6 +221,21 @@ class Daemon:
     @staticmethod
     def _sample(tasks: asyncio.TaskGroup, sampler: Sampler) -> asyncio.Task[None]:
         return tasks.create_task(sampler.run(), name=f"sampler {sampler.key}")
+
+    async def _unless_stopped(self, waiting: Coroutine[Any, Any, object]) -> None:
+        """Wait for something at the start, but no longer than until the daemon is to stop; a time-out is an end."""
+
+        async def patiently() -> None:
+            with suppress(TimeoutError):
+                await waiting
+
+        async with asyncio.TaskGroup() as tasks:
+            stopping = tasks.create_task(self._stop.wait(), name="stop")
+            work = tasks.create_task(patiently(), name="start")
+            await asyncio.wait({stopping, work}, return_when=asyncio.FIRST_COMPLETED)
+            stopping.cancel()
+            if not work.done():
+                work.cancel()
 
     async def _meet_devices(self) -> None:
         """Give devices a moment to connect, so that the first slot of a healthy tool is not a bad one."""

@@ -65,10 +65,7 @@ class DefinitionSource:
             reason = str(error) or f"the database did not answer within {DATABASE_WAIT_S:g} s"
         else:
             self.used = "database"
-            try:
-                save_last_good(loaded, self._last_good)
-            except OSError as error:
-                log.warning("last_good_copy_not_saved", file=str(self._last_good), error=str(error))
+            save_last_good(loaded, self._last_good)
             return loaded
         kept = load_last_good(self._last_good, self._machine)
         if kept is not None:

@@ -182,7 +182,7 @@ def save_last_good(definitions: DefinitionSet, path: Path) -> None:
             os.fsync(file.fileno())
         fresh.replace(path)
     except OSError as error:
-        log.warning("definitions_not_kept", file=str(path), reason=str(error))
+        log.warning("last_good_copy_not_saved", file=str(path), reason=str(error))
 
 
 def load_last_good(path: Path, machine: str) -> DefinitionSet | None:

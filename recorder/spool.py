@@ -180,7 +180,7 @@ class Spool:
                 encoded += [entry for pending in batch for entry in pending.encoded]
                 sequences = self._store.append(encoded, state=state, acknowledge=self._acknowledged)
                 self._unspooled_state = None
-            except (sqlite3.Error, OSError, MemoryError) as error:
+            except Exception as error:  # noqa: BLE001  (whatever it is, appending must go on, and be told)
                 self._unspooled = _without_rows(entries)
                 self._unspooled_state = state
                 failure = SpoolError(

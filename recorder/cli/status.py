@@ -35,6 +35,11 @@ def status(config: ConfigOption = None, json: JsonOption = False) -> None:
     print(f"database  {writer['state']}, {writer['rows']} rows written{_reason(writer['last_error'])}")
     print(f"spool     {spool['entries']} entries, {spool['bytes'] / 1e6:.1f} of {spool['max_bytes'] / 1e6:.0f} MB")
     print(f"lost      {picture['lost']} rows")
+    print(
+        f"read from definitions of the {picture['definitions']['source']}, {picture['definitions']['readable']} readable"
+    )
+    clock = "synchronised" if picture["clock"]["synchronised"] else "NOT synchronised"
+    print(f"clock     {clock}; disk {picture['disk_used_percent']:.0f} % used")
     for stage, figures in picture["latency_ms"].items():
         print(
             f"{stage:17} p50 {figures['p50']:8.2f}  p95 {figures['p95']:8.2f}  "

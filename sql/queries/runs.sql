@@ -23,10 +23,6 @@ SELECT run.id, machine.name AS machine, run.kind, run.recipe, run.operator, run.
   JOIN machines machine ON machine.id = run.machine_id
  WHERE run.id = $1::int8;
 
--- name: latest_run
--- Id of the newest run that is not an idle time.
-SELECT id FROM process_runs WHERE kind <> 'idle' ORDER BY started_at DESC, id DESC LIMIT 1;
-
 -- name: run_slots
 -- Slots and rows of one run by device, interval, outcome and cause.
 SELECT device, interval_ms, outcome, cause, sum(slots)::int8 AS slots, sum(rows)::int8 AS rows
@@ -63,11 +59,3 @@ SELECT point."timestamp", point.value, point.set_value, point.quality
        AND point."timestamp" <= coalesce(run.ended_at, now()) + interval '1 minute'
  WHERE run.id = $1::int8 AND point.parameter_id = $2::int4
  ORDER BY point."timestamp";
-
--- name: find_parameter
--- Id and unit of a parameter by machine, component and name.
-SELECT parameter.id, parameter.unit
-  FROM machines machine
-  JOIN machine_components component ON component.machine_id = machine.id
-  JOIN component_parameters parameter ON parameter.component_id = component.id
- WHERE machine.name = $1::text AND component.name = $2::text AND parameter.name = $3::text;

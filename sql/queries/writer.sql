@@ -48,7 +48,8 @@ INSERT INTO process_runs (id, machine_id, kind, recipe, operator, lot, substrate
                           definitions_version, time_scale, clock_synchronised)
 SELECT $1::int8, machine.id, $3::text, $4::text, $5::text, $6::text, $7::text, $8::text, $9::int8,
        to_timestamp(0) + $10::int8 * interval '1 microsecond', $11::text, $12::float8, $13::boolean
-  FROM machine;
+  FROM machine
+    ON CONFLICT (id) DO NOTHING;
 
 -- name: end_process_run
 -- Ends a run.
