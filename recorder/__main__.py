@@ -5,6 +5,7 @@ from recorder.cli import (  # noqa: F401  (they register)
     database,
     definitions,
     demo,
+    discover,
     faults,
     run,
     runs,

@@ -20,7 +20,8 @@ from recorder.definitions import Definition, DefinitionSet
 from recorder.device_watch import DeviceWatch, WatchSettings
 from recorder.errors import ConfigurationError
 from recorder.lines import make_links
-from recorder.sampler import Recording, Roles, Sampler
+from recorder.recording import Recording, Roles
+from recorder.sampler import Sampler
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

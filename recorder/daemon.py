@@ -32,8 +32,9 @@ from recorder.overload import fit, measure_round_trip_ms
 from recorder.probe import probe_handler
 from recorder.process import ProcessTracker
 from recorder.process_id import ProcessIdMint
+from recorder.recording import Recording
 from recorder.run import RunContext, RunLabels
-from recorder.sampler import Recording, Sampler
+from recorder.sampler import Sampler
 from recorder.slot_timer import SlotTimer
 from recorder.spool import Spool
 from recorder.status import picture

@@ -14,11 +14,12 @@ ROW_BYTES: Final = 73
 """A row of points on disk: 60 bytes without and 68 with a set-value, and 9 of indexes; measured on PostgreSQL 18.6 with
 two million rows of 110 parameters at 10 Hz (pg_relation_size, pg_indexes_size)."""
 _DAY_MS: Final = 86_400_000
-_COMPARED: Final = (
+COMPARED: Final = (
     *("unit", "device", "register_kind", "address", "data_type", "word_order", "bit", "length", "scale", "offset"),
     *("write_address", "min_value", "max_value", "range_low", "range_high", "sentinels", "tolerance"),
     *("scan_interval_ms", "is_writable", "plc_symbol", "set_value_parameter", "coherence_group"),
 )
+"""Fields in which two definitions of one parameter can differ; the live set-value is no part of it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,7 +85,7 @@ async def compare(
             )
         fields = {
             name: (getattr(before, name), getattr(definition, name))
-            for name in _COMPARED
+            for name in COMPARED
             if getattr(before, name) != getattr(definition, name)
         }
         if fields:

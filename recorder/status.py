@@ -10,7 +10,7 @@ from recorder.config import Config
 from recorder.database import Database
 from recorder.definitions import DefinitionSet
 from recorder.maintenance import disk_use_percent
-from recorder.sampler import Recording
+from recorder.recording import Recording
 from recorder.writer import Writer
 
 

@@ -32,15 +32,13 @@ async def readable_ranges(
     while at is not None:
         count = await search.readable_from(at)
         if count == 0:
+            if found is not None:
+                yield found  # before the search goes on, which may take long
+                found = None
             at = await search.next_readable(at)
             continue
         last = at + count - 1
-        if found is not None and found.last + 1 == at:
-            found = AddressRange(kind=within.kind, first=found.first, last=last)
-        else:
-            if found is not None:
-                yield found
-            found = AddressRange(kind=within.kind, first=at, last=last)
+        found = AddressRange(kind=within.kind, first=at if found is None else found.first, last=last)
         at = last + 1 if last < within.last else None
     if found is not None:
         yield found

@@ -1,5 +1,6 @@
 """``ald-recorder definitions``: what is read from the tool."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,10 +16,11 @@ from recorder.cli.known_devices import describe, print_what_it_needs
 from recorder.cli.output import print_json, print_table
 from recorder.config import Config
 from recorder.database import single_session
+from recorder.definition_diff import Difference, difference
 from recorder.definition_file import DefinitionFile, read_definition_file
 from recorder.definition_import import Comparison, Load, compare, estimate, write
-from recorder.definitions import Definition, DefinitionSet, load_definitions
-from recorder.errors import UsageError
+from recorder.definitions import Definition, DefinitionSet, load_definitions, load_last_good
+from recorder.errors import ConfigurationError, DatabaseError, DefinitionsError, OutsideError, UsageError
 from recorder.findings import Severity
 from recorder.known_device import device_name_of, find_known_device, known_definitions
 
@@ -182,3 +184,66 @@ def _place(definition: Definition, *, with_device: bool) -> tuple[object, ...]:
 async def _load(place: DatabasePlace) -> DefinitionSet:
     async with single_session(place.dsn, place.schema) as session:
         return await load_definitions(session, place.machine)
+
+
+@definitions_app.command()
+def diff(
+    file: Annotated[Path | None, typer.Argument(help="CSV file; without it database and last good copy alone.")] = None,
+    config: ConfigOption = None,
+    word_order: Annotated[
+        WordOrder, typer.Option(help="Of rows that do not say their own; CDAB is low word first.")
+    ] = WordOrder.CDAB,
+    json: JsonOption = False,
+) -> None:
+    """Compare file, database and last good copy; exit 1 where they differ."""
+    settings = read_config(config)
+    sources: dict[str, Sequence[Definition]] = {}
+    missing: dict[str, str] = {}
+    if file is not None:
+        sources["file"] = read_definition_file(file, word_order=word_order).definitions
+    try:
+        sources["database"] = run_async(_stored(settings)).definitions
+    except (DatabaseError, DefinitionsError, ConfigurationError) as error:
+        missing["database"] = str(error)
+    path = settings.recorder.data_directory / "definitions.json"
+    kept = load_last_good(path, settings.recorder.machine)
+    if kept is None:
+        missing["last good"] = f"{path}: there is none of machine {settings.recorder.machine!r}"
+    else:
+        sources["last good"] = kept.definitions
+    if len(sources) < 2:  # noqa: PLR2004  (one alone is equal to itself)
+        raise OutsideError(f"there is nothing to compare: {'; '.join(missing.values())}")
+    found = difference(sources)
+    if json:
+        print_json({"compared": list(sources), "missing": missing, "differences": [asdict(item) for item in found]})
+    else:
+        _print_differences(sources, missing, found)
+    if found:
+        raise typer.Exit(1)
+
+
+async def _stored(settings: Config) -> DefinitionSet:
+    async with single_session(settings.require_dsn(), settings.database.schema_name) as session:
+        return await load_definitions(session, settings.recorder.machine)
+
+
+def _print_differences(
+    sources: Mapping[str, Sequence[Definition]], missing: Mapping[str, str], found: Sequence[Difference]
+) -> None:
+    for name, reason in missing.items():
+        print(f"{name} is left out: {reason}")
+    if not found:
+        print(f"{' and '.join(sources)} agree in {len(next(iter(sources.values())))} parameters")
+        return
+    print_table(
+        ("parameter", "field", *sources),
+        [(item.parameter, item.field, *(_shown(item.values[name]) for name in sources)) for item in found],
+        wraps=("parameter", *sources),
+    )
+    differing = len({item.parameter for item in found})
+    print(f"{differing} parameter{'' if differing == 1 else 's'} differ{'s' if differing == 1 else ''}")
+
+
+def _shown(value: object) -> str:
+    """An empty field by a word, since a gap in a column looks like a mistake."""
+    return "empty" if value in {None, "", ()} else str(value)

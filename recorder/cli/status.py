@@ -35,9 +35,8 @@ def status(config: ConfigOption = None, json: JsonOption = False) -> None:
     print(f"database  {writer['state']}, {writer['rows']} rows written{_reason(writer['last_error'])}")
     print(f"spool     {spool['entries']} entries, {spool['bytes'] / 1e6:.1f} of {spool['max_bytes'] / 1e6:.0f} MB")
     print(f"lost      {picture['lost']} rows")
-    print(
-        f"read from definitions of the {picture['definitions']['source']}, {picture['definitions']['readable']} readable"
-    )
+    definitions = picture["definitions"]
+    print(f"reads     {definitions['readable']} parameters, definitions of the {definitions['source']}")
     clock = "synchronised" if picture["clock"]["synchronised"] else "NOT synchronised"
     print(f"clock     {clock}; disk {picture['disk_used_percent']:.0f} % used")
     for stage, figures in picture["latency_ms"].items():

@@ -18,8 +18,9 @@ from recorder.grid import Grid
 from recorder.latency import LatencyRecorder
 from recorder.process import ProcessTracker
 from recorder.process_id import ProcessIdMint
+from recorder.recording import Recording, Roles
 from recorder.run import Process, ProcessKind, RunContext
-from recorder.sampler import Recording, Roles, Sampler
+from recorder.sampler import Sampler
 from recorder.spool import Spool
 from tests.recorder.copy_format import Row, read_rows
 from tests.recorder.fake_time import FakeTime

@@ -8,7 +8,7 @@ from recorder.acquisition import DeviceHooks, plan_devices, plan_limits, resolve
 from recorder.config import Config, DeviceConfig, ProcessConfig
 from recorder.definitions import DefinitionSet
 from recorder.errors import ConfigurationError
-from recorder.sampler import Roles
+from recorder.recording import Roles
 from tests.recorder.definition_sets import definition
 
 SET = DefinitionSet(

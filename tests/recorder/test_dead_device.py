@@ -14,8 +14,9 @@ from recorder.clock import Clock
 from recorder.latency import LatencyRecorder
 from recorder.process import ProcessTracker
 from recorder.process_id import ProcessIdMint
+from recorder.recording import Recording, Roles
 from recorder.run import RunContext
-from recorder.sampler import Recording, Roles, Sampler
+from recorder.sampler import Sampler
 from recorder.slot_timer import SlotTimer
 from recorder.spool import Spool
 from tests.hal.parameters import holding

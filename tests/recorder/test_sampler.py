@@ -14,7 +14,7 @@ from hal.errors import LinkError, MalformedError, RequestTimeoutError
 from hal.memory import MemoryDevice
 from hal.parameter import DataType, RegisterKind
 from recorder.entry import EntryKind, Outcome, SlotCount
-from recorder.sampler import Roles
+from recorder.recording import Roles
 from tests.recorder.copy_format import read_rows
 from tests.recorder.fake_time import NOON_US, FakeTime
 from tests.recorder.sampling import PRESSURE, bench, holding, spread
@@ -173,7 +173,7 @@ async def test_a_recipe_may_be_a_number_with_a_name(tmp_path: Path, time: FakeTi
 async def test_a_role_that_was_not_read_is_not_the_one_of_the_scan_before(
     tmp_path: Path, time: FakeTime, memory: MemoryDevice
 ) -> None:
-    """A run that begins while the tool is too busy to say its counter takes the counter when it comes, not the one of the last run."""
+    """A run that begins while the tool is too busy to say its counter takes it when it comes."""
     async with bench(tmp_path, time=time, memory=memory) as b:
         b.tool(0, 6)
         await b.sample(0.1)
