@@ -69,7 +69,7 @@ def test_a_file_sets_what_it_names(tmp_path: Path) -> None:
         [devices.plc]
         host = "10.0.0.5"
         max_registers = 64
-        [devices.gauge-2]
+        [devices.gauge_2]
         unit = 3
         [process]
         running_values = [1, 2.5]
@@ -82,7 +82,7 @@ def test_a_file_sets_what_it_names(tmp_path: Path) -> None:
     assert config.recorder.data_directory == tmp_path / "data"
     assert config.require_dsn() == DSN
     assert config.database.schema_name == "fab"
-    assert (config.devices["plc"].host, config.devices["plc"].max_registers, config.devices["gauge-2"].unit) == (
+    assert (config.devices["plc"].host, config.devices["plc"].max_registers, config.devices["gauge_2"].unit) == (
         "10.0.0.5",
         64,
         3,
@@ -117,7 +117,7 @@ def test_paths_are_relative_to_the_file(tmp_path: Path, monkeypatch: pytest.Monk
         ("[database]\nschema = 'Fab 1'", "database.schema: String should match pattern"),
         ("[devices.plc]\nport = 0", "devices.plc.port: Input should be greater than or equal to 1 (got 0)"),
         ("[devices.plc]\nhots = 'x'", "devices.plc.hots: there is no such field"),
-        ("[devices.'a b']\n", "devices: 'a b' is not a device name: use letters, digits, - and _"),
+        ("[devices.'a b']\n", "devices: 'a b' is not a device name: use small letters, digits and _"),
         ("[process]\nrunning_values = ['x']", "process.running_values.0: Input should be a valid number"),
         ("[spool]\nmax_mib = 0", "spool.max_mib: Input should be greater than or equal to 1 (got 0)"),
         ("[log]\nlevel = 'loud'", "log.level: Input should be 'debug', 'info', 'warning' or 'error' (got 'loud')"),
