@@ -1,5 +1,6 @@
 """``python -m benchmarks``: measure, and set what was measured against its goals."""
 
+import asyncio
 import json
 import os
 import sys
@@ -15,14 +16,17 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from benchmarks import copy_rate, daemon_cost, request_count
+from benchmarks import copy_rate, daemon_cost, jitter, request_count, scan_1000, simulator_rate
 from benchmarks.figure import FULL, QUICK, Figure, Lengths
 from benchmarks.machine import Machine, look_at
 from benchmarks.rig import Server, default_folder, server
 from recorder import logs
 from recorder.cli.app import run_async
 
-ROWS: Final = (request_count.ROW, copy_rate.ROW, daemon_cost.CPU, daemon_cost.LATENCY)
+ROWS: Final = (
+    *(request_count.ROW, copy_rate.ROW, daemon_cost.CPU, daemon_cost.LATENCY),
+    *(jitter.ROW, scan_1000.ROW, simulator_rate.ROW),
+)
 _VERDICT_STYLE: Final = {"reached": "green", "MISSED": "bold red", "skipped": "yellow"}
 
 
@@ -64,6 +68,12 @@ async def measure(place: Server, lengths: Lengths, rows: Sequence[str]) -> list[
     of_daemon = frozenset(rows) & {daemon_cost.CPU, daemon_cost.LATENCY}
     if of_daemon:
         figures += await daemon_cost.measure(place, lengths, of_daemon)
+    if jitter.ROW in rows:
+        figures += await jitter.measure(place.folder, seconds=lengths.jitter_s)
+    if scan_1000.ROW in rows:
+        figures += await scan_1000.measure(seconds=lengths.scan_s)
+    if simulator_rate.ROW in rows:
+        figures += await asyncio.to_thread(simulator_rate.figures, seconds=lengths.rate_s)
     return figures
 
 

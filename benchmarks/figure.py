@@ -53,6 +53,9 @@ class Lengths:
         settle_s: seconds from the daemon's first commit to the start of the measurement.
         daemon_s: seconds over which the daemon is measured, at each number of parameters.
         fsync_s: seconds of fsync.
+        jitter_s: seconds of slots, at each interval.
+        scan_s: seconds of scans, for each way to read 1,000 parameters.
+        rate_s: seconds of requests to the simulator, for each variant of it.
     """
 
     requests_s: float
@@ -61,7 +64,14 @@ class Lengths:
     settle_s: float
     daemon_s: float
     fsync_s: float
+    jitter_s: float
+    scan_s: float
+    rate_s: float
 
 
-FULL = Lengths(requests_s=3, copy_rounds=9, copy_batches=20, settle_s=5, daemon_s=40, fsync_s=1)
-QUICK = Lengths(requests_s=0.5, copy_rounds=5, copy_batches=8, settle_s=1, daemon_s=8, fsync_s=0.3)
+FULL = Lengths(
+    requests_s=3, copy_rounds=9, copy_batches=20, settle_s=5, daemon_s=40, fsync_s=1, jitter_s=60, scan_s=3, rate_s=3
+)
+QUICK = Lengths(
+    requests_s=0.5, copy_rounds=5, copy_batches=8, settle_s=1, daemon_s=8, fsync_s=0.3, jitter_s=5, scan_s=1, rate_s=1
+)

@@ -18,6 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
+from benchmarks.figure import Figure
 from hal.parameter import RegisterKind
 from simulator.array_memory import ArrayMemory
 from simulator.generated import SineMemory
@@ -29,6 +30,7 @@ from simulator.wire import Wire
 if sys.platform != "win32":
     import uvloop
 
+ROW: Final = "simulator_rate"
 GOAL: Final = 8_000
 """Requests a second."""
 CONNECTIONS: Final = 10
@@ -47,6 +49,26 @@ def measure(*, seconds: float = SECONDS) -> dict[str, Any]:
     """
     variants = {name: _measure(name, seconds) for name in ("plain", "logged", "generated")}
     return {"goal": GOAL, "connections": CONNECTIONS, "registers": REGISTERS, **variants["plain"], "variants": variants}
+
+
+def figures(*, seconds: float = SECONDS) -> list[Figure]:
+    """The same as rows of ``make bench``; the rate is that of a core, since client and server share this machine."""
+    measured = measure(seconds=seconds)
+    plain: dict[str, float] = measured["variants"]["plain"]
+    note = "the rate that client and server reached together; the goal is set against the server's own CPU time"
+    return [
+        Figure(row=ROW, what="requests/s of 125 registers, as driven", value=plain["requests_per_second"], digits=0),
+        Figure(
+            row=ROW,
+            what="requests/s that one core of the simulator can answer",
+            value=1e6 / plain["server_cpu_us"],
+            digits=0,
+            bound="at least",
+            goal=measured["goal"],
+            note=note,
+            detail=measured["variants"],
+        ),
+    ]
 
 
 def _measure(variant: str, seconds: float) -> dict[str, float]:
