@@ -39,11 +39,12 @@ def test_every_column_is_understood(tmp_path: Path) -> None:
         "sentinels": "0x8002; -1.5 32767",
         "tolerance": "0.5",
         "scan_interval_ms": "250",
+        "coherence_group": "heater",
     }
     assert set(values) == set(KNOWN_COLUMNS)
     path = write_csv(tmp_path, ",".join(values.values()), header=",".join(values))
     file = read_definition_file(path)
-    assert file.findings == ()
+    assert [finding.code for finding in file.findings] == ["coherence_group_alone"]
     [d] = file.definitions
     assert d.model_dump(exclude={"id", "set_value_parameter_id"}) == {
         "component": "Heater 1",
