@@ -2,6 +2,7 @@
 
 import errno
 import os
+import socket
 import ssl
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -92,8 +93,8 @@ def _tcp_words(place: TcpPlace, error: OSError | ValueError) -> str:
         return _certificate_words(place, error)
     if isinstance(error, ssl.SSLError):
         return f'no TLS on this port ({error.reason or error}): 802 is usual for TLS; is transport = "tcp" meant?'
-    if isinstance(error, UnicodeError):
-        return "the host is not a name that can be looked up"
+    if isinstance(error, UnicodeError | socket.gaierror):
+        return f"the host name does not resolve ({error.args[-1]}): check its spelling, or give the IP address"
     if isinstance(error, ConnectionResetError) and place.tls is not None:
         return "closed by the device during the TLS handshake: it may want a tls_certificate, or speak no TLS"
     return (error.strerror if isinstance(error, OSError) else None) or str(error)

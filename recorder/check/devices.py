@@ -99,7 +99,7 @@ async def check_device(device: CheckedDevice, report: Report) -> Found | None:
         }
         await _further_passes(device, list(plans.values()), found, timed)
     except LinkError as error:
-        report.add(device.section, Verdict.FAULT, f"{error.operation}: {error.reason}{_advice(error)}")
+        report.add(device.section, Verdict.FAULT, f"{error.operation}: {error.reason}")
         return None
     _report_answers(device, timed, report)
     try:
@@ -113,12 +113,6 @@ async def check_device(device: CheckedDevice, report: Report) -> Found | None:
     for interval_ms, plan in plans.items():
         found.load += _report_plan(device, interval_ms, plan, timed, report)
     return found
-
-
-def _advice(error: LinkError) -> str:
-    if "not known" in error.reason or "resolution" in error.reason or "No address associated" in error.reason:
-        return ": the host name does not resolve; check its spelling, or give the IP address"
-    return ""
 
 
 async def _timed_read(device: CheckedDevice, block: Block, found: Found, timed: _Timed) -> Outcome:

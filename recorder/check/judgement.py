@@ -147,7 +147,7 @@ def _judge_expected(judgement: Judgement, image: Image, expectation: Expectation
     said = f"the front panel says {expectation.value:g}"
     if expectation.value == 0:
         return judgement.with_message(Verdict.FAULT, f"{said}; zero shows no cause: try again with another value")
-    return _with_hypotheses(judgement, explain(definition, image, expectation), said)
+    return _with_hypotheses(judgement, explain(definition, image, expectation), said, is_seen=True)
 
 
 def _judge_implausible(judgement: Judgement, image: Image) -> Judgement:
@@ -155,7 +155,7 @@ def _judge_implausible(judgement: Judgement, image: Image) -> Judgement:
     outside = f"outside {bounds(definition).describe()}"
     if definition.data_type in _FLOATS and is_float_rubbish(definition, judgement.value):
         outside = "no value of a signal"
-    return _with_hypotheses(judgement, explain(definition, image), outside)
+    return _with_hypotheses(judgement, explain(definition, image), outside, is_seen=False)
 
 
 def is_float_rubbish(definition: Definition, value: float) -> bool:
@@ -164,9 +164,10 @@ def is_float_rubbish(definition: Definition, value: float) -> bool:
     return isnan(value) or limits.low <= value <= limits.high
 
 
-def _with_hypotheses(judgement: Judgement, found: Sequence[Hypothesis], said: str) -> Judgement:
+def _with_hypotheses(judgement: Judgement, found: Sequence[Hypothesis], said: str, *, is_seen: bool) -> Judgement:
     if not found:
-        return judgement.with_message(Verdict.WARNING, f"{said}, and nothing around it explains why")
+        verdict = Verdict.FAULT if is_seen else Verdict.WARNING
+        return judgement.with_message(verdict, f"{said}, and nothing around it explains why")
     judgement = replace(judgement, hypotheses=tuple(found))
     return _settled(judgement, said, found)
 
@@ -225,7 +226,8 @@ def _doubt_one(judgement: Judgement, causes: tuple[str, ...]) -> Judgement:
     order = next((order for order in WordOrder if causes == (f"word_order {order}",)), None)
     shift = _SHIFTS.get(causes)
     changes: dict[str, Any] = {}
-    if judgement.messages or d.address is None or d.register_kind is None or d.register_kind.is_bit:
+    is_told = bool(judgement.messages) and judgement.words is not None
+    if is_told or d.address is None or d.register_kind is None or d.register_kind.is_bit:
         return judgement
     if shift is not None:
         changes["address"] = d.address + shift

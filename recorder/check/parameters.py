@@ -65,6 +65,9 @@ async def check_parameters(
         if finding.verdict is Verdict.FAULT:
             for name, fields in finding.changes.items():
                 corrections.add(name, fields)
+    if len(found.refused) > 1:
+        message = f"the device refuses {len(found.refused)} parameters: check modbus_type and modbus_address of each"
+        report.add(_section(device), Verdict.FAULT, message, refused=sorted(found.refused))
     for judgement in judgements:
         name = judgement.definition.full_name
         if is_certain(judgement, expectations.get(name)) and name not in corrections.changes:
@@ -103,13 +106,14 @@ def _section(device: CheckedDevice) -> str:
 def _report_refused(device: CheckedDevice, judgement: Judgement, found: Found, report: Report) -> None:
     """Say why there is no value, and whether the next address has one."""
     definition = judgement.definition
+    message = f"{definition.full_name}: {found.refused[definition.full_name]}"
     near = [hypothesis.advice for hypothesis in explain(definition, found.image)]
-    advice = "check modbus_type and modbus_address"
     if near:
-        advice = f"{near[0]} holds what it could be; {advice}"
+        message += f"; {near[0]} holds what it could be"
     elif judgement.changes:
-        advice = judgement.messages[-1]
-    message = f"{definition.full_name}: {found.refused[definition.full_name]}; {advice}"
+        message += f"; {judgement.messages[-1]}"
+    elif len(found.refused) == 1:
+        message += "; check modbus_type and modbus_address"
     report.add(_section(device), Verdict.FAULT, message, parameter=definition.full_name)
 
 

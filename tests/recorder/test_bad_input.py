@@ -3,9 +3,15 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from hal.errors import NotConnectedError
+from recorder.cli.app import exit_status
+from recorder.lines import make_links
+from recorder.transport_config import TransportConfig
 
 HEADER = "component,parameter,modbus_type,modbus_address,data_type\n"
 
@@ -77,15 +83,25 @@ def test_an_expectation_without_a_number_and_a_file_that_is_not_there_are_wrong_
         assert error.count("\n") == 1
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root has every right")
-def test_a_serial_port_without_rights_names_the_group(tmp_path: Path) -> None:
-    """Exit 1: the check goes on, and its line says what to do."""
-    (tmp_path / "map.csv").write_text(f"{HEADER}H,a,holding_register,1,uint16\n", encoding="utf-8")
-    port = tmp_path / "ttyUSB0"
+@pytest.fixture
+def port_without_rights(short_directory: Path) -> Iterator[Path]:
+    """A file that nobody may open; root, who may, is somebody else for the length of the test."""
+    port = short_directory / "ttyUSB0"
     port.touch(mode=0o000)
-    (tmp_path / "config.toml").write_text(
-        f'[devices.plc]\ntransport = "rtu"\nserial_path = "{port}"\n', encoding="utf-8"
-    )
-    status, printed, _ = run(tmp_path, "check", "--definitions", "map.csv")
-    assert status == 1
-    assert "no right to open it: add this user to the group" in " ".join(printed.split())
+    short_directory.chmod(0o755)
+    user = os.geteuid()
+    if user == 0:
+        port.group()  # imports what another user may not be able to read
+        os.seteuid(65_534)
+    try:
+        yield port
+    finally:
+        os.seteuid(user)
+
+
+async def test_a_serial_port_without_rights_names_the_group(port_without_rights: Path) -> None:
+    """Exit 3: what is missing is not in the configuration."""
+    transport = TransportConfig(transport="rtu", serial_path=str(port_without_rights))
+    with pytest.raises(NotConnectedError, match="no right to open it: add this user to the group") as refused:
+        await make_links({"plc": transport})["plc"]()
+    assert exit_status(refused.value) == 3

@@ -132,7 +132,7 @@ def command(*arguments: str) -> list[str]:
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [
-        (("plc.invalid",), 3, "plc.invalid"),
+        (("plc.invalid",), 3, "plc.invalid:502: the host name does not resolve"),
         (("127.0.0.1:99999",), 2, "port: Input should be less than or equal to 65535"),
         (("127.0.0.1:abc",), 2, "is not HOST or HOST:PORT"),
         (("127.0.0.1", "--addresses", "0-65536"), 2, "--addresses: '0-65536' is no range within 0-65535"),
