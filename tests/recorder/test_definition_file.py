@@ -71,6 +71,7 @@ def test_every_column_is_understood(tmp_path: Path) -> None:
         "scan_interval_ms": 250,
         "is_writable": True,
         "plc_symbol": "R_TC",
+        "coherence_group": "heater",
     }
 
 

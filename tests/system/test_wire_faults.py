@@ -73,7 +73,7 @@ def recorder(database_url: str, folder: Path, tool: SimulatedTool) -> Any:
 
 
 async def healthy_again(recording: Bench, tool: SimulatedTool) -> None:
-    """Mend everything, and record until the recorder is served again; what was refused is tried again after a second."""
+    """Mend everything, and record until the recorder is served; what was refused is tried again after a second."""
     tool.station.board.clear()
     deadline_s = monotonic() + RECOVERY_S
     while monotonic() < deadline_s:
