@@ -90,7 +90,7 @@ class Station:
 
     def __init__(self, tool: Tool, options: ServeOptions) -> None:
         self._tool = tool
-        self._options = options
+        self.options = options
         self._names = frozenset(tool.names)
         components = frozenset(name.partition("/")[0] for name in self._names)
         has_plant = tool.set_plant_faults is not None
@@ -114,7 +114,7 @@ class Station:
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        options = self._options
+        options = self.options
         async with AsyncExitStack() as stack:
             if options.response_log is not None:
                 self.wire.log = stack.enter_context(ResponseLog(options.response_log))

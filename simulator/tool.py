@@ -39,6 +39,8 @@ class ToolDescription:
         run_duration_s: simulated seconds of a run.
         map_path: the definitions file to import.
         start: name of the coil that starts a run.
+        second_unit: unit identifier of the slow heater controller behind the same port.
+        second_map_path: its definitions file.
     """
 
     host: str
@@ -52,6 +54,8 @@ class ToolDescription:
     seed: int
     map_path: Path
     start: str
+    second_unit: int
+    second_map_path: Path
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -166,6 +170,8 @@ class SimulatedTool:
             seed=self.state.seed,
             map_path=parameter_map.definitions_path(),
             start=signals.START,
+            second_unit=heater_controller.UNIT,
+            second_map_path=heater_controller.definitions_path(),
         )
 
     def start_run(self) -> None:

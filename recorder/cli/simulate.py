@@ -185,8 +185,14 @@ def _announce(served: Sequence[Served], *, as_json: bool) -> None:
 
 
 def _picture(served: Served) -> dict[str, Any]:
-    terminal = served.station.terminal
-    return {**asdict(served.description), "terminal": terminal}
+    options = served.station.options
+    return {
+        **asdict(served.description),
+        "terminal": served.station.terminal,
+        "control": options.control,
+        "response_log": options.response_log,
+        "fault_script": options.fault_script,
+    }
 
 
 def _tell(served: Served) -> None:
@@ -194,9 +200,11 @@ def _tell(served: Served) -> None:
     where = f"{what.host}:{what.port}, unit {what.unit}, {what.parameters} parameters"
     match served:
         case SimulatedTool():
+            tool = served.description
             print(f"Simulated ALD tool at {where}")
-            print(f"  recipe {what.recipe}: {what.cycles} cycles, {what.run_duration_s:.0f} s of the tool's time")
-            print(f"  speed {what.speed:g}, seed {what.seed}; a run starts when coil {what.start!r} is written 1")
+            print(f"  recipe {tool.recipe}: {tool.cycles} cycles, {tool.run_duration_s:.0f} s of the tool's time")
+            print(f"  speed {tool.speed:g}, seed {tool.seed}; a run starts when coil {tool.start!r} is written 1")
+            print(f"  unit {tool.second_unit}, a slow heater controller: {tool.second_map_path}")
         case ReplayedTrace():
             trace = served.description
             print(f"Trace {trace.trace} at {where}")
@@ -205,5 +213,11 @@ def _tell(served: Served) -> None:
         case GeneratedTool():
             print(f"Generated map at {where}")
     print(f"  its definitions: {what.map_path}")
+    for name, path in (
+        ("faults by command", served.station.options.control),
+        ("responses", served.station.options.response_log),
+    ):
+        if path is not None:
+            print(f"  {name}: {path}")
     if served.station.terminal is not None:
         print(f"  Modbus RTU: {served.station.terminal}")
