@@ -3,11 +3,12 @@ PYTHON ?= python3
 SPEED ?= 10
 PIP := .venv/bin/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: help demo test check format bench lock clean
+.PHONY: help demo test test-long check format bench lock clean
 
 help:
 	@echo "make demo    record a run of a simulated tool into an embedded PostgreSQL (SPEED=$(SPEED))"
 	@echo "make test    run all tests against a real PostgreSQL"
+	@echo "make test-long  the tests that take minutes: the real map at 10 Hz, a whole replay, a 10 s outage"
 	@echo "make check   ruff, mypy, import-linter"
 	@echo "make bench   measure requests, COPY, CPU and latency"
 	@echo "make format  format the source"
@@ -19,6 +20,10 @@ demo: .venv/ready
 
 test: .venv/ready-dev
 	.venv/bin/python -m pytest
+
+test-long: .venv/ready-dev
+	ALD_LONG_TESTS=1 .venv/bin/python -m pytest \
+		tests/system/test_real_map.py tests/system/test_replay.py tests/system/test_database_outage.py
 
 check: .venv/ready-dev
 	.venv/bin/ruff check .

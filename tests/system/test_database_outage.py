@@ -13,7 +13,7 @@ from tests.system.conftest import MakePlant
 from tests.system.processes import alive, family
 from tests.system.waiting import until
 
-OUTAGE_S = 3.0
+OUTAGE_S = 10.0 if os.environ.get("ALD_LONG_TESTS") == "1" else 3.0
 INTERVAL_MS = 250
 
 
