@@ -196,7 +196,7 @@ def _units(definition: Definition) -> Iterator[_Change]:
             group="unit",
             cause=f"says {conversion.name}",
             fields={"scale": scale, "offset": offset},
-            advice=f"the device says {conversion.name}: scale {scale:.6g}, offset {offset:.6g}",
+            advice=f"{conversion.name} from the device (scale {scale:.6g}, offset {offset:.6g})",
         )
 
 

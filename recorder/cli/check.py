@@ -53,8 +53,9 @@ def check(
 
 def _print_fix(checked: Checked, fix: Path | None) -> None:
     changed = len(checked.corrections.changes)
+    parameters = f"{changed} parameter{'' if changed == 1 else 's'}"
     if fix is not None and checked.source is not None:
-        print(f"{fix}: {changed} of {len(checked.source.definitions)} parameters corrected; review it, then")
+        print(f"{fix}: {parameters} of {len(checked.source.definitions)} corrected; review it, then")
         print(f"  ald-recorder definitions import {fix} --dry-run")
     elif changed:
-        print(f"{changed} parameters can be corrected: --fix FILE.csv writes definitions for review")
+        print(f"{parameters} can be corrected: --fix FILE.csv writes definitions for review")

@@ -168,7 +168,8 @@ def _print(found: Discovery, *, is_interrupted: bool) -> None:
     if found.silent:
         print(f"no answer from unit {_runs(found.silent)}")
     how = "stopped early" if is_interrupted else found.trouble or "done"
-    print(f"{found.place}: {len(found.units)} units, {found.requests} requests, {how}")
+    units = f"{len(found.units)} unit{'' if len(found.units) == 1 else 's'}"
+    print(f"{found.place}: {units}, {found.requests} requests, {how}")
 
 
 def _range(unit: FoundUnit, readable: AddressRange) -> str:

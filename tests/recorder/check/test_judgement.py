@@ -81,7 +81,7 @@ def test_fahrenheit_in_a_celsius_range_is_named_but_needs_a_witness_to_be_writte
     image = device_says((definition, 392.0))
     judgement = judge(definition, image)
     assert judgement.verdict is Verdict.FAULT
-    assert "200 °C with the device says °F: scale 0.555556, offset -17.7778" in judgement.messages[0]
+    assert "200 °C with °F from the device (scale 0.555556, offset -17.7778)" in judgement.messages[0]
     assert not is_certain(judgement, None)
     seen = Expectation.parse("200")
     witnessed = judge(definition, image, seen)

@@ -128,7 +128,7 @@ async def test_the_front_panel_decides_between_celsius_and_fahrenheit(tmp_path: 
         )
     [line] = [line for line in report.lines if line.data.get("parameter") == "Chamber Heater/temperature_read"]
     assert line.verdict is Verdict.FAULT
-    assert "the device says °F" in line.notes[-1]
+    assert "°F from the device" in line.notes[-1]
     assert set(result.corrections.changes["Chamber Heater/temperature_read"]) >= {"scale", "offset"}
 
 
