@@ -202,7 +202,7 @@ def settle_together(judgements: Sequence[Judgement]) -> tuple[list[Judgement], l
 def _take_common(judgement: Judgement, causes: tuple[str, ...]) -> Judgement:
     common = [hypothesis for hypothesis in judgement.hypotheses if hypothesis.causes == causes]
     if not common:
-        return judgement
+        return _take_common_order(judgement, causes)
     if len(judgement.hypotheses) == 1:
         return replace(judgement, is_shared=True)
     return replace(
@@ -211,6 +211,19 @@ def _take_common(judgement: Judgement, causes: tuple[str, ...]) -> Judgement:
         is_shared=True,
         messages=(*judgement.messages, f"most likely {common[0].advice}, as of other parameters of this device"),
     )
+
+
+def _take_common_order(judgement: Judgement, causes: tuple[str, ...]) -> Judgement:
+    """The word order of the others, where its value can be: alone its low word, which is 0, spoke against it."""
+    order = _order_of(causes)
+    if not judgement.hypotheses or order is None or order not in judgement.plausible:
+        return judgement
+    said = f"most likely word_order {order}, as of other parameters of this device"
+    return replace(judgement, changes={"word_order": order}, is_shared=True, messages=(*judgement.messages, said))
+
+
+def _order_of(causes: tuple[str, ...]) -> WordOrder | None:
+    return next((order for order in WordOrder if causes == (f"word_order {order}",)), None)
 
 
 def _doubt_rest(judgements: Sequence[Judgement], causes: tuple[str, ...]) -> list[Judgement]:
@@ -223,7 +236,7 @@ def _doubt_rest(judgements: Sequence[Judgement], causes: tuple[str, ...]) -> lis
 
 def _doubt_one(judgement: Judgement, causes: tuple[str, ...]) -> Judgement:
     d = judgement.definition
-    order = next((order for order in WordOrder if causes == (f"word_order {order}",)), None)
+    order = _order_of(causes)
     shift = _SHIFTS.get(causes)
     changes: dict[str, Any] = {}
     is_told = bool(judgement.messages) and judgement.words is not None
