@@ -74,7 +74,7 @@ def test_three_sources_that_agree_are_exit_0(folder: Path) -> None:
     """After an import and a start of the recorder."""
     done = run(folder, os.fspath(MAP))
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "file and database and last good agree in 57 parameters\n"
+    assert done.stdout == "file and database and last good agree in 192 parameters\n"
 
 
 def test_a_file_that_was_changed_but_not_imported_is_exit_1(folder: Path) -> None:
@@ -91,7 +91,7 @@ def test_a_file_that_was_changed_but_not_imported_is_exit_1(folder: Path) -> Non
         {
             "parameter": changed.full_name,
             "field": "address",
-            "values": {"file": 2100, "database": 2000, "last good": 2000},
+            "values": {"file": 2100, "database": definitions[1].address, "last good": definitions[1].address},
         }
     ]
 

@@ -16,7 +16,10 @@ from tests.recorder.cli.command import Commands
         ("[database]\npool_min = 50\n", "config.toml: database: pool_min 50 is above pool_max 20; lower one or raise"),
         ('[recorder]\nnumber = "one"\n', "config.toml: recorder.number: Input should be a valid integer"),
         ("[devices.plc]\nport = 99999\n", "config.toml: devices.plc.port: Input should be less than or equal to 65535"),
-        ('[devices."my plc"]\n', "devices: 'my plc' is not a device name: use small letters, digits and _"),
+        (
+            '[devices."my plc"]\n',
+            "config.toml: devices: 'my plc' is not a device name: use small letters, digits and _",
+        ),
         ("[recorder\n", "config.toml: not TOML: Expected ']' at the end of a table declaration (at line 1, column 10)"),
         ("\xff", "config.toml: cannot be read: "),
     ],
