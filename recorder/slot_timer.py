@@ -2,7 +2,7 @@
 
 The timers of uvloop tick in whole milliseconds, which is half of the jitter that a grid of 100 Hz may have. A timerfd
 wakes the loop itself, within 0.1 ms. A thread that only sleeps and then wakes the loop does so too, but two threads
-must then be given a processor in time. Measured in turns at 100 Hz on two shared cores, in two runs: half of all slots began
+must then be given a processor in time. Measured in turns at 100 Hz on two shared cores, twice: half of all slots began
 within 0.01 and 0.03 ms of their distance with a timerfd, 0.04 and 0.03 with a thread, 0.23 and 0.33 with the loop's
 timers; 95 of 100 within 0.48 and 1.12, 1.87 and 1.40, 0.73 and 1.73.
 """
