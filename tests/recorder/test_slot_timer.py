@@ -1,9 +1,10 @@
-"""The thread that wakes samplers: precise, bounded, and gone when its block ends."""
+"""The timer that wakes samplers: precise, bounded, and gone when its block ends."""
 
 import asyncio
 import sys
-import threading
 import time
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -12,9 +13,13 @@ from recorder.grid import Grid
 from recorder.slot_timer import TURN_S, SlotTimer
 
 
-def timer_threads() -> list[threading.Thread]:
-    """Threads of slot timers that live."""
-    return [thread for thread in threading.enumerate() if thread.name == "slot-timer"]
+def open_timers() -> int:
+    """Timers of the kernel that this process holds."""
+    found = 0
+    for file in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):
+            found += "timerfd" in str(file.readlink())
+    return found
 
 
 async def test_it_never_wakes_before_the_time() -> None:
@@ -44,16 +49,28 @@ async def test_sleepers_wake_in_the_order_of_their_times() -> None:
     assert woken == [0.0, 0.015, 0.03]
 
 
-async def test_the_thread_ends_with_the_block() -> None:
-    """One thread while it lasts, however many wait."""
+async def test_the_timer_is_closed_with_the_block() -> None:
+    """One while it lasts, however many wait."""
+    before = open_timers()
     with SlotTimer() as timer:
         await asyncio.gather(*(timer.sleep(0.001) for _ in range(50)))
-        assert len(timer_threads()) == 1
-    assert timer_threads() == []
+        assert open_timers() == before + 1
+    assert open_timers() == before
+
+
+async def test_without_a_timer_of_the_kernel_the_loop_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A system that is not Linux records all the same, less precisely."""
+    monkeypatch.setattr(sys, "platform", "darwin")
+    before = open_timers()
+    with SlotTimer() as timer:
+        started = time.monotonic()
+        await timer.sleep(0.01)
+        assert time.monotonic() - started >= 0.009
+        assert open_timers() == before
 
 
 async def test_threads_take_short_turns_while_it_runs() -> None:
-    """A thread that is woken in time must not wait 5 ms for the interpreter; afterwards all is as before."""
+    """A loop that is woken in time must not wait 5 ms for the interpreter; afterwards all is as before."""
     before = sys.getswitchinterval()
     with SlotTimer():
         assert sys.getswitchinterval() == pytest.approx(TURN_S)
@@ -70,7 +87,7 @@ async def test_a_cancelled_sleeper_hurts_nobody() -> None:
 
 
 async def test_whoever_still_waits_at_the_end_goes_on_at_once() -> None:
-    """Nobody hangs on a thread that is gone; later sleeps are the event loop's own."""
+    """Nobody hangs on a timer that is gone; later sleeps are the event loop's own."""
     with SlotTimer() as timer:
         sleeper = asyncio.create_task(timer.sleep(3600))
         await asyncio.sleep(0)
