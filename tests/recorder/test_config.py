@@ -94,14 +94,14 @@ def test_a_file_sets_what_it_names(tmp_path: Path) -> None:
 
 def test_paths_are_relative_to_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Daemon and commands mean the same folder wherever they are started; absolute and home paths stay."""
-    monkeypatch.setenv("HOME", "/home/ada")
+    monkeypatch.setenv("HOME", "/srv/ada")
     folder = tmp_path / "etc"
     folder.mkdir()
     monkeypatch.chdir(tmp_path)
     (folder / "config.toml").write_text('[recorder]\ndata_directory = "../data"\n[control]\nsocket = "~/c.sock"\n')
     config = load(Path("etc/config.toml"))
     assert config.recorder.data_directory == tmp_path / "data"
-    assert config.control_socket == Path("/home/ada/c.sock")
+    assert config.control_socket == Path("/srv/ada/c.sock")
     assert loaded(tmp_path, '[recorder]\ndata_directory = "/srv/x"').recorder.data_directory == Path("/srv/x")
 
 
