@@ -203,10 +203,11 @@ class Device:
         try:
             reading = await link.read(block)
         except LinkError as error:
-            self._error = error
+            if not error.is_consequence:
+                self._error = error
             if isinstance(error, RefusedError):
                 self._answered()
-            return Failure(error=error, at_ns=(asked_ns + self._clock.monotonic_ns()) // 2, sent=True)
+            return Failure(error=error, at_ns=(asked_ns + self._clock.monotonic_ns()) // 2, sent=error.was_sent)
         self._round_trip_ns = reading.responded_ns - reading.requested_ns
         self._answered()
         return reading
@@ -220,7 +221,7 @@ class Device:
         unread = Quality.NOT_CONNECTED if self._link is None else Quality.REFUSED
         rows = make_rows(plan, outcomes, unread=unread, unread_ns=started_ns)
         failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
-        first = failures[0].error if failures else None
+        first = min(failures, key=lambda failure: failure.error.is_consequence).error if failures else None
         if not outcomes and plan.parameters:
             first = self._error if self._link is None else refusal_of(self.name, plan)
         return Scan(

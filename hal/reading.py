@@ -31,8 +31,10 @@ async def read_blocks(
                 outcomes[index] = Failure(error=ended, at_ns=now_ns(), sent=False)
                 continue
             outcome = outcomes[index] = await read(block)
-            if ended is None and isinstance(outcome, Failure) and not isinstance(outcome.error, RefusedError):
-                ended = outcome.error
+            if isinstance(outcome, Failure) and not isinstance(outcome.error, RefusedError):
+                ended = ended or outcome.error
+                if not outcome.sent:
+                    outcomes[index] = Failure(error=ended, at_ns=outcome.at_ns, sent=False)
 
     if parallel == 1 or len(blocks) == 1:
         await take_turns()

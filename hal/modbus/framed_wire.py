@@ -1,4 +1,4 @@
-"""The two ways a wire frames: by transaction, where a late answer is known by its number, or by silence alone."""
+"""How a line of turns frames: by transaction, where a late answer is known by its number, or by silence alone."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,7 +9,9 @@ from pymodbus.pdu import DecodePDU
 
 from hal import mbap, rtu
 from hal.modbus.channel import MismatchError, Question
+from hal.modbus.own_wire import OwnWire
 from hal.modbus.place import Framing, Place
+from hal.modbus.turn_wire import TurnWire
 from hal.modbus.wire import Wire
 from hal.pdu import Answer, Expected
 
@@ -19,10 +21,12 @@ _UNANSWERED: Final = "closed because an earlier request was not answered"
 _SILENT_CHARACTERS: Final = 3.5
 
 
-class MbapWire(Wire):
-    """Modbus TCP: transactions tell answers apart.
+class MbapWire(TurnWire):
+    """Modbus TCP on a line that units may share: transactions tell answers apart.
 
     Args:
+        place: where it leads.
+        when_lost: called when no further request can be made.
         is_shared: whether several units are behind it. A device of its own gains by a new connection after a time-out;
             of several, one that is silent must not cost the others theirs, so its late answers are known and skipped.
     """
@@ -92,7 +96,7 @@ class MbapWire(Wire):
         return True
 
 
-class RtuWire(Wire):
+class RtuWire(TurnWire):
     """Modbus RTU, on a serial line or passed on by a gateway: nothing but silence tells answers apart.
 
     After a request without a good answer the line is kept quiet for the unit's turnaround, and as long as bytes still
@@ -163,8 +167,19 @@ class RtuWire(Wire):
         self._quiet_until_s = max(self._quiet_until_s, until_s)
 
 
-def make_wire(place: Place, when_lost: Callable[[Wire], None], *, is_shared: Callable[[], bool]) -> Wire:
-    """Make the wire that a place needs; it is not open yet."""
+def make_wire(
+    place: Place, when_lost: Callable[[Wire], None], *, in_flight: int | None, is_shared: Callable[[], bool]
+) -> Wire:
+    """Make the wire that a place needs; it is not open yet.
+
+    Args:
+        place: where it leads.
+        when_lost: called when no further request can be made.
+        in_flight: requests that may be outstanding where one unit has the place to itself; else None.
+        is_shared: whether several units are behind it.
+    """
     if place.framing is Framing.RTU:
         return RtuWire(place, when_lost)
+    if in_flight is not None:
+        return OwnWire(place, when_lost, in_flight=in_flight)
     return MbapWire(place, when_lost, is_shared=is_shared)
