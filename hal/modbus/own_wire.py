@@ -2,8 +2,8 @@
 
 A request that waits is framed before it may go. It is sent by the very call that brings the answer before it, not by
 the task that asked for that one, which has to wake up and decode first. And where the device takes several requests at
-a time (NumberMaxOfServerTransaction: MODBUS Messaging on TCP/IP Implementation Guide V1.0b, section 4.2.2), as many are
-outstanding.
+a time (NumberMaxOfServerTransaction of the MODBUS Messaging on TCP/IP Implementation Guide V1.0b, 1 to 16), as many
+are outstanding.
 """
 
 import asyncio

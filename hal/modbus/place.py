@@ -12,7 +12,7 @@ from hal.rtu import silence_s
 HIGHEST_UNIT: Final = 255
 MOST_CONNECTIONS: Final = 8
 MOST_IN_FLIGHT: Final = 16
-"""NumberMaxOfClientTransaction: MODBUS Messaging on TCP/IP Implementation Guide V1.0b, section 4.2.2."""
+"""NumberMaxOfClientTransaction: MODBUS Messaging on TCP/IP Implementation Guide V1.0b: 1 to 16."""
 _HIGHEST_PORT: Final = 65_535
 _LONGEST_S: Final = 3_600.0
 _LONGEST_PAUSE_S: Final = 60.0
