@@ -71,11 +71,17 @@ def _check_shared(names: Sequence[str], devices: Mapping[str, TransportConfig]) 
                     f"devices.{name}.{field} is {here} and devices.{names[0]}.{field} is {there}: "
                     f"both are on {first.place}, and a line has one"
                 )
-    for name in names:
-        if len(names) > 1 and devices[name].connections > 1:
+    if len(names) > 1:
+        for name in names:
+            _check_one_at_a_time(name, names, devices[name])
+
+
+def _check_one_at_a_time(name: str, names: Sequence[str], config: TransportConfig) -> None:
+    for field, what in (("connections", "one connection"), ("requests_in_flight", "asked one request at a time")):
+        if getattr(config, field) > 1:
             raise ConfigurationError(
-                f"devices.{name}.connections is {devices[name].connections}: {first.place} is shared by "
-                f"{', '.join(names)}, and what is shared is one connection"
+                f"devices.{name}.{field} is {getattr(config, field)}: {config.place} is shared by "
+                f"{', '.join(names)}, and what is shared is {what}"
             )
 
 
@@ -88,6 +94,7 @@ def _own(name: str, config: TransportConfig) -> ModbusTcpSettings:
         connect_timeout_s=config.connect_timeout_s,
         request_timeout_s=config.request_timeout_s,
         connections=config.connections,
+        requests_in_flight=config.requests_in_flight,
         inter_request_delay_s=config.inter_request_delay_ms / 1000,
         tls=_tls(config),
     )

@@ -34,6 +34,8 @@ class TransportConfig(BaseModel):
     """Deadline of one request."""
     connections: int = Field(default=1, ge=1, le=8)
     """Connections at most, where the device allows several: as many requests of one scan go out at the same time."""
+    requests_in_flight: int = Field(default=1, ge=1, le=16)
+    """Requests that may wait for their answers on each connection, of a device that serves several at a time."""
     inter_request_delay_ms: int = Field(default=0, ge=0, le=60_000)
     """Pause that the unit needs between an answer and the next request, in milliseconds."""
     turnaround_ms: int = Field(default=100, ge=0, le=60_000)
@@ -79,9 +81,21 @@ class TransportConfig(BaseModel):
             raise ValueError('transport rtu needs serial_path, for example "/dev/ttyUSB0"')
         if self.transport in {"rtu", "rtu_over_tcp"} and self.connections > 1:
             raise ValueError(f"a serial line carries one request at a time: connections is 1 with {self.transport}")
+        if self.requests_in_flight > 1:
+            self._check_in_flight()
         if self.tls_key is not None and self.tls_certificate is None:
             raise ValueError("tls_key needs the tls_certificate that it belongs to")
         return self
+
+    def _check_in_flight(self) -> None:
+        if self.transport in {"rtu", "rtu_over_tcp"}:
+            reason = "a serial line carries one request at a time"
+            raise ValueError(f"{reason}: requests_in_flight is 1 with {self.transport}")
+        if self.inter_request_delay_ms > 0:
+            raise ValueError(
+                f"requests_in_flight is {self.requests_in_flight}, and inter_request_delay_ms wants a pause before "
+                "each request: take one of them"
+            )
 
     def placed(self, folder: Path) -> Self:
         """The same with files relative to the folder of the configuration."""
