@@ -25,6 +25,7 @@ _ALIKE: Final = (
     "baud",
     "parity",
     "stop_bits",
+    "echo",
     "connect_timeout_s",
     "tls_ca",
     "tls_certificate",
@@ -113,7 +114,11 @@ def _unit(name: str, config: TransportConfig) -> UnitSettings:
 def _place(config: TransportConfig) -> Place:
     if config.transport == "rtu":
         return SerialPlace(
-            path=config.serial_path, baud=config.baud, parity=Parity(config.parity), stop_bits=config.stop_bits
+            path=config.serial_path,
+            baud=config.baud,
+            parity=Parity(config.parity),
+            stop_bits=config.stop_bits,
+            echo=config.echo,
         )
     return TcpPlace(
         host=config.host,
@@ -121,6 +126,7 @@ def _place(config: TransportConfig) -> Place:
         framing=Framing.RTU if config.transport == "rtu_over_tcp" else Framing.MBAP,
         tls=_tls(config),
         connect_timeout_s=config.connect_timeout_s,
+        echo=config.echo,
     )
 
 

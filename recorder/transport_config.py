@@ -9,7 +9,7 @@ _TLS_PORT: Final = 802
 _OF_SERIAL: Final = ("serial_path", "baud", "parity", "stop_bits")
 _OF_TCP: Final = ("host", "port")
 _OF_TLS: Final = ("tls_ca", "tls_certificate", "tls_key", "tls_server_name")
-_OF_RTU: Final = ("turnaround_ms",)
+_OF_RTU: Final = ("turnaround_ms", "echo")
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 Transport = Literal["tcp", "rtu", "rtu_over_tcp", "tls"]
@@ -49,6 +49,9 @@ class TransportConfig(BaseModel):
     """Parity of the serial port."""
     stop_bits: Literal[1, 2] = 1
     """Stop bits of the serial port."""
+    echo: bool = False
+    """Whether the RS-485 adapter of transport rtu or rtu_over_tcp hears what it sends, so that each request comes back
+    before its answer."""
     tls_ca: Path | None = None
     """PEM file of the authority that signed the device's certificate; without it this computer's authorities count."""
     tls_certificate: Path | None = None

@@ -34,6 +34,7 @@ def device(**fields: Any) -> TransportConfig:
         ({"transport": "rtu_over_tcp", "baud": 9600}, "baud means nothing where transport is rtu_over_tcp"),
         ({"serial_path": "/dev/ttyUSB0"}, "serial_path means nothing where transport is tcp: it belongs to"),
         ({"turnaround_ms": 5}, "turnaround_ms means nothing where transport is tcp"),
+        ({"echo": True}, "echo means nothing where transport is tcp: it belongs to transport rtu or rtu_over_tcp"),
         ({"tls_ca": "ca.pem"}, "tls_ca means nothing where transport is tcp: it belongs to transport tls"),
         ({"transport": "tls", "tls_key": "key.pem"}, "tls_key needs the tls_certificate"),
         ({"transport": "rtu", "serial_path": "x", "baud": 1}, "greater than or equal to 110"),
@@ -67,6 +68,7 @@ def test_tls_files_are_relative_to_the_configuration() -> None:
     ("second", "words"),
     [
         ({"baud": 9600}, r"devices\.b\.baud is 9600 and devices\.a\.baud is 19200: both are on /dev/ttyUSB9"),
+        ({"echo": True}, r"devices\.b\.echo is True and devices\.a\.echo is False"),
         ({"parity": "none"}, r"devices\.b\.parity is none and devices\.a\.parity is even"),
     ],
 )
