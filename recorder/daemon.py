@@ -29,7 +29,7 @@ from recorder.instance import only_recorder_of
 from recorder.latency import LatencyRecorder
 from recorder.maintenance import maintain
 from recorder.overload import fit, measure_round_trip_ms
-from recorder.probe import probe_handler
+from recorder.probe import identify_handler, probe_handler
 from recorder.process import ProcessTracker
 from recorder.process_id import ProcessIdMint
 from recorder.recording import Recording
@@ -379,6 +379,7 @@ class Daemon:
             "runs_start": runs_start,
             "runs_stop": runs_stop,
             "probe": probe_handler(probed),
+            "identify": identify_handler(probed),
         }
         async with serve(Path(self._config.control_socket), handlers):
             yield
