@@ -13,7 +13,7 @@ from hal.link import Block, Reading
 from hal.outcome import Failure, Outcome
 from hal.parameter import RegisterKind
 from hal.plan import ReadPlan
-from hal.survey import BlockReader, LargestBlock, attempt, compare_images, largest_block
+from hal.survey import BlockReader, LargestBlock, compare_images, largest_block
 from recorder.check.image import Image
 from recorder.check.spread import Spread, milliseconds
 from recorder.check.verdict import Report, Verdict
@@ -315,13 +315,3 @@ def _report_plan(device: CheckedDevice, interval_ms: int, plan: ReadPlan, timed:
     figures = {"interval_ms": interval_ms, "requests": len(plan.blocks), "expected_ms": round(expected_ms, 4)}
     report.add(device.section, verdict, message, *warnings, **figures)
     return share
-
-
-async def read_places(device: CheckedDevice, places: Sequence[tuple[RegisterKind, int, int]], image: Image) -> None:
-    """Read what is not known yet of some places, each by a request of its own."""
-    for kind, address, count in places:
-        if image.words(kind, address, count) is None:
-            block = Block(kind=kind, address=address, count=count)
-            reading = await attempt(device.reader, block, limits=device.limits)
-            if reading is not None:
-                image.take(block, reading)

@@ -37,16 +37,16 @@ def report_lateness(spread: Spread, report: Report, *, is_kept_awake: bool) -> N
         report: takes the line.
         is_kept_awake: whether processors were kept from falling asleep meanwhile.
     """
-    message = f"an idle processor wakes late by {spread}, and each scan begins so much late"
-    verdict = Verdict.OK
-    if spread.p99_ms > LATE_MS:
-        verdict = Verdict.WARNING
-        message += (
-            ", although it is kept awake: is another program busy, or is this a virtual machine?"
-            if is_kept_awake
-            else ": set [recorder] cpu_wake_up_us = 0"
-        )
-    report.add(SECTION, verdict, message, **spread.to_plain())
+    if spread.p99_ms <= LATE_MS:
+        report.add(SECTION, Verdict.OK, f"idle processors wake {spread} after their time", **spread.to_plain())
+        return
+    advice = (
+        "although cpu_wake_up_us = 0: is another program busy, or is this a virtual machine?"
+        if is_kept_awake
+        else "and each scan starts so much too late: set [recorder] cpu_wake_up_us = 0"
+    )
+    message = f"idle processors wake late, {spread} after their time, {advice}"
+    report.add(SECTION, Verdict.WARNING, message, **spread.to_plain())
 
 
 def _lateness_ms() -> list[float]:
