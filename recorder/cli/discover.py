@@ -1,6 +1,7 @@
 """``ald-recorder discover``: what answers at an address."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -19,10 +20,12 @@ from recorder.discover import Discovery, FoundUnit, Search, describe, discover
 from recorder.errors import AlreadyRunningError, DaemonAwayError, UsageError
 from recorder.lines import make_links
 from recorder.skeleton import make_skeleton
-from recorder.transport_config import TransportConfig
+from recorder.transport_config import Transport, TransportConfig
 
 _INTERRUPTED: Final = 130
 _HIGHEST_UNIT: Final = 255
+_CONNECT_TIMEOUT_S: Final = 2.0
+_ECHOES: Final = "echoes what is sent"
 
 
 @app.command("discover")
@@ -37,12 +40,36 @@ def discover_(
     timeout: Annotated[float, typer.Option(min=0.01, max=60, help="Longest wait for an answer, in seconds.")] = 0.5,
     baud: Annotated[int, typer.Option(help="Of a serial port.")] = 19_200,
     parity: Annotated[str, typer.Option(help="Of a serial port: none, even, odd.")] = "even",
+    stop_bits: Annotated[int, typer.Option(min=1, max=2, help="Of a serial port.")] = 1,
+    echo: Annotated[bool, typer.Option("--echo", help="The RS-485 adapter hears what it sends.")] = False,
+    rtu_over_tcp: Annotated[
+        bool, typer.Option("--rtu-over-tcp", help="The gateway passes the frames of a serial line on.")
+    ] = False,
+    tls: Annotated[bool, typer.Option("--tls", help="Modbus TCP inside TLS; port 802 unless given.")] = False,
+    tls_ca: Annotated[
+        Path | None, typer.Option(help="PEM file of the authority that signed the device's certificate.")
+    ] = None,
+    tls_certificate: Annotated[Path | None, typer.Option(help="PEM file of our certificate.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="PEM file of its private key.")] = None,
+    tls_server_name: Annotated[str, typer.Option(help="Name on the device's certificate, if not HOST.")] = "",
     output: Annotated[Path | None, typer.Option(help="Write a skeleton of definitions to this CSV file.")] = None,
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
     """List units, functions and readable addresses of a device. Reads only; Ctrl-C shows what was found so far."""
-    transport = _transport(place, timeout=timeout, baud=baud, parity=parity)
+    of_tls = {
+        "tls_ca": tls_ca,
+        "tls_certificate": tls_certificate,
+        "tls_key": tls_key,
+        "tls_server_name": tls_server_name,
+    }
+    given: dict[str, object] = {name: value for name, value in of_tls.items() if value}
+    kind: Transport = "tls" if tls or given else "rtu_over_tcp" if rtu_over_tcp else "tcp"
+    if place.startswith("/"):
+        kind = "rtu"
+        given |= {"baud": baud, "parity": parity, "stop_bits": stop_bits}
+    given |= {"echo": True} if echo else {}
+    transport = _transport(place, {"transport": kind, "request_timeout_s": timeout, **given})
     first, last = _span(addresses, "--addresses", LAST_ADDRESS)
     search = Search(
         units=parse_units(units),
@@ -63,6 +90,8 @@ def discover_(
         run_async(discover(search, connect, found))
     except KeyboardInterrupt:
         is_interrupted = True
+    if _ECHOES in found.trouble:
+        found.trouble = f"the adapter {_ECHOES}: repeat it with --echo"
     skeleton = [d for unit in found.units if unit.same_as is None for d in _skeleton(unit, found)]
     if output is not None and skeleton:
         write_definition_file(output, skeleton)
@@ -88,23 +117,28 @@ def discover_(
         raise typer.Exit(1)
 
 
-def _transport(place: str, *, timeout: float, baud: int, parity: str) -> TransportConfig:
-    fields: dict[str, object] = {"request_timeout_s": timeout, "connect_timeout_s": max(1.0, timeout)}
+def _transport(place: str, given: Mapping[str, object]) -> TransportConfig:
+    """Where to look, from what was typed.
+
+    Raises:
+        UsageError: it contradicts itself.
+    """
+    fields: dict[str, object] = {"connect_timeout_s": _CONNECT_TIMEOUT_S, **given}
     if place.startswith("/"):
-        fields |= {"transport": "rtu", "serial_path": place, "baud": baud, "parity": parity}
+        fields |= {"serial_path": place}
     else:
         host, separator, port = place.rpartition(":")
-        if not separator:
-            host, port = place, "502"
-        if not port.isdecimal():
+        if not separator or (place.endswith("]") and place.startswith("[")):
+            host, port = place, ""
+        if separator and host != place and not port.isdecimal():
             raise UsageError(f"{place!r} is not HOST or HOST:PORT")
-        fields |= {"host": host.strip("[]"), "port": int(port)}
+        fields |= {"host": host.strip("[]"), **({"port": int(port)} if port else {})}
     try:
         return TransportConfig.model_validate(fields)
     except ValidationError as error:
         first = error.errors()[0]
-        field = ".".join(map(str, first["loc"])) or place
-        raise UsageError(f"{place}: {field}: {first['msg']}") from error
+        field = "".join(f"{part}: " for part in first["loc"])
+        raise UsageError(f"{place}: {field}{first['msg'].removeprefix('Value error, ')}") from error
 
 
 def parse_units(text: str) -> list[int]:
