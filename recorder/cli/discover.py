@@ -1,7 +1,9 @@
 """``ald-recorder discover``: what answers at an address."""
 
 import sys
+import textwrap
 from collections.abc import Mapping
+from json import dumps as json_text
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -25,6 +27,7 @@ from recorder.transport_config import Transport, TransportConfig
 _INTERRUPTED: Final = 130
 _HIGHEST_UNIT: Final = 255
 _CONNECT_TIMEOUT_S: Final = 2.0
+_WIDTH: Final = 80
 _ECHOES: Final = "echoes what is sent"
 
 
@@ -108,9 +111,9 @@ def discover_(
             }
         )
     else:
-        _print(found, is_interrupted=is_interrupted)
+        _print(found, search, is_interrupted=is_interrupted)
         if output is not None:
-            _print_output(output, skeleton)
+            _print_output(output, skeleton, transport, found)
     if is_interrupted:
         raise typer.Exit(_INTERRUPTED)
     if not found.units:
@@ -178,21 +181,27 @@ def _refuse_where_held(config: Path | None, transport: TransportConfig) -> None:
     )
 
 
+def _device_name(unit: FoundUnit, found: Discovery) -> str:
+    return "plc" if len(found.units) == 1 else f"unit_{unit.unit}"
+
+
 def _skeleton(unit: FoundUnit, found: Discovery) -> list[Definition]:
-    name = "plc" if len(found.units) == 1 else f"unit_{unit.unit}"
-    return make_skeleton(name, unit.ranges, unit.words)
+    return make_skeleton(_device_name(unit, found), unit.ranges, unit.words)
 
 
 def _tell(line: str) -> None:
     print(f"\r\x1b[K{line} …", end="", file=sys.stderr, flush=True)
 
 
-def _print(found: Discovery, *, is_interrupted: bool) -> None:
+def _print(found: Discovery, search: Search, *, is_interrupted: bool) -> None:
     if sys.stderr.isatty():
         print("\r\x1b[K", end="", file=sys.stderr, flush=True)
     for unit in found.units:
         said = ", ".join(value for value in unit.identification.values() if value)
-        print(f"unit {unit.unit}: functions {describe(unit.functions)}{f'; says that it is {said}' if said else ''}")
+        print(f"unit {unit.unit}: answers functions {describe(unit.functions)}")
+        if said:
+            for line in textwrap.wrap(f"says that it is {said}", _WIDTH - 4, break_on_hyphens=False):
+                print(f"  {line}")
         if unit.same_as is not None:
             print(f"  the same as unit {unit.same_as}: it seems to answer to any unit identifier")
         for readable in unit.ranges:
@@ -203,7 +212,9 @@ def _print(found: Discovery, *, is_interrupted: bool) -> None:
         print(f"no answer from unit {_runs(found.silent)}")
     how = "stopped early" if is_interrupted else found.trouble or "done"
     units = f"{len(found.units)} unit{'' if len(found.units) == 1 else 's'}"
-    print(f"{found.place}: {units}, {found.requests} requests, {how}")
+    print(f"{found.place}: {units} of {search.described}, {found.requests} requests, {how}")
+    if search.stride > 1 and found.units:
+        print(f"  where nothing answered, every {search.stride}th address was tried; --stride 1 tries each")
 
 
 def _range(unit: FoundUnit, readable: AddressRange) -> str:
@@ -223,9 +234,25 @@ def _runs(numbers: list[int]) -> str:
     return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
 
 
-def _print_output(output: Path, skeleton: list[Definition]) -> None:
+def _print_output(output: Path, skeleton: list[Definition], transport: TransportConfig, found: Discovery) -> None:
     if not skeleton:
         print(f"{output} was not written: nothing that was read holds anything")
         return
-    print(f"{output}: {len(skeleton)} definitions; types and word order are guesses, names and units are yours, then")
+    print(f"{output}: {len(skeleton)} definitions; types and word order are guesses,")
+    print("  names and units are yours")
+    print("for config.toml:")
+    for unit in found.units:
+        if unit.same_as is None:
+            print(f"  [devices.{_device_name(unit, found)}]")
+            for line in _section(transport.model_copy(update={"unit": unit.unit})):
+                print(f"  {line}")
+    print("then")
     print(f"  ald-recorder check --definitions {output}")
+
+
+def _section(transport: TransportConfig) -> list[str]:
+    """What the configuration has to say of a device; times are left to their defaults."""
+    fields = transport.model_dump(
+        mode="json", exclude_unset=True, exclude={"connect_timeout_s", "request_timeout_s"}
+    ) | {"unit": transport.unit}
+    return [f"{name} = {json_text(value)}" for name, value in fields.items()]

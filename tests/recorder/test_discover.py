@@ -18,6 +18,7 @@ from hal.memory import MemoryDevice
 from hal.modbus import ModbusTcpSettings, tcp_link
 from hal.parameter import DataType, RegisterKind, WordOrder
 from recorder.cli.discover import parse_units
+from recorder.config import load
 from recorder.definition_export import write_definition_file
 from recorder.definition_file import read_definition_file
 from recorder.discover import Discovery, FoundUnit, Search, discover
@@ -30,6 +31,7 @@ from simulator.server import serve
 from simulator.tool import SimulatedTool
 from tests.contract.servers import modbus_subject
 from tests.hal.echo import echoing_gateway
+from tests.simulator.served import small_unit
 
 HOLDING = RegisterKind.HOLDING_REGISTER
 
@@ -186,6 +188,27 @@ async def test_a_device_behind_tls_is_looked_at_with_the_certificates_of_a_devic
         status, found, said = await discovered(tmp_path, place, "--tls-ca", "authority.pem", *ours, *named)
         assert status == 3
         assert "certificate is not for 'plc.example'" in said
+
+
+async def test_what_is_printed_fits_a_terminal_and_ends_with_a_section_for_the_configuration(tmp_path: Path) -> None:
+    """What was found can be checked at once: the section is read back as it stands."""
+    async with serve({1: small_unit()}, host="127.0.0.1", port=0) as port:
+        process = await asyncio.create_subprocess_exec(
+            *command(f"127.0.0.1:{port}", "--units", "1,3", "--addresses", "1990-2200", "--rate", "1000"),
+            *("--output", "out.csv"),
+            cwd=tmp_path,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        printed, _ = await process.communicate()
+    lines = printed.decode().splitlines()
+    assert process.returncode == 0
+    assert max(map(len, lines)) <= 80
+    assert "  holding_register 2000..2124: 125 registers, 125 not 0" in lines
+    assert "no answer from unit 3" in lines
+    section = [line.strip() for line in lines[lines.index("for config.toml:") + 1 : lines.index("then")]]
+    (tmp_path / "config.toml").write_text("\n".join(section), encoding="utf-8")
+    plc = load(tmp_path / "config.toml").devices["plc"]
+    assert (plc.host, plc.port, plc.unit) == ("127.0.0.1", port, 1)
 
 
 async def test_an_adapter_that_echoes_is_named_with_the_option_that_helps(tmp_path: Path) -> None:
