@@ -240,7 +240,9 @@ class Device:
 
     def _make_scan(self, plan: ReadPlan, outcomes: Sequence[Outcome], started_ns: int, *, requests: int) -> Scan:
         unread = Quality.NOT_CONNECTED if self._link is None else Quality.REFUSED
+        read_ns = self._clock.monotonic_ns()
         rows = make_rows(plan, outcomes, unread=unread, unread_ns=started_ns)
+        decoded_ns = self._clock.monotonic_ns()
         failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
         first = min(failures, key=lambda failure: failure.error.is_consequence).error if failures else None
         if not outcomes and plan.parameters:
@@ -258,7 +260,8 @@ class Device:
             cause=first.cause if first is not None and len(failures) == len(outcomes) else None,
             error=None if first is None else str(first),
             started_ns=started_ns,
-            ended_ns=self._clock.monotonic_ns(),
+            ended_ns=decoded_ns,
+            decode_ns=decoded_ns - read_ns,
         )
 
     async def _open(self) -> Link:

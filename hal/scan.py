@@ -28,6 +28,7 @@ class Scan:
         error: where a block failed, the first error in words; else None.
         started_ns: monotonic nanoseconds at the start of the scan.
         ended_ns: monotonic nanoseconds when the last answer was decoded.
+        decode_ns: nanoseconds from words to values, within the time of the scan.
     """
 
     device: str
@@ -43,3 +44,4 @@ class Scan:
     error: str | None
     started_ns: int
     ended_ns: int
+    decode_ns: int = 0

@@ -39,6 +39,7 @@ from recorder.slot_timer import SlotTimer
 from recorder.spool import Spool
 from recorder.status import picture
 from recorder.wake_up import wake_up_within
+from recorder.watching import Watching
 from recorder.writer import PREPARED, Writer, WriterState
 
 _ROLES_WAIT_S: Final = 1.0
@@ -95,6 +96,7 @@ class Daemon:
                 prepared_statements=database.prepared_statements,
             )
         )
+        self._watching = Watching(lambda: self._planned, self._database)
 
     def stop(self) -> None:
         """Ask for an orderly end: no new scan, then what is spooled is written for as long as time allows."""
@@ -329,7 +331,9 @@ class Daemon:
 
     def _append_event(self, spool: Spool, kind: str, detail: Mapping[str, object], *, device: str = "") -> None:
         header = {"event": kind, "occurred_us": self._clock.now_us(), "device": device, "detail": dict(detail)}
-        future = spool.append([Entry(kind=EntryKind.EVENT, header=header)])
+        entry = Entry(kind=EntryKind.EVENT, header=header)
+        self._watching.see([entry])
+        future = spool.append([entry])
         # a spool that cannot be written says so itself, and keeps the event for the next append
         future.add_done_callback(lambda done: done.cancelled() or done.exception())
 
@@ -345,6 +349,7 @@ class Daemon:
                 recording=recording,
                 writer=writer,
                 database=self._database,
+                tally=self._watching.tally,
             )
 
         async def runs_start(request: Mapping[str, Any]) -> dict[str, Any]:
@@ -374,7 +379,9 @@ class Daemon:
         def probed() -> list[tuple[Device, PlanLimits]]:
             return [(item.device, plan_limits(self._config.devices[item.device.name])) for item in self._planned]
 
+        assert self._definitions is not None
         handlers = {
+            **self._watching.handlers(self._definitions, recording),
             "status": status,
             "runs_start": runs_start,
             "runs_stop": runs_stop,

@@ -4,15 +4,19 @@ Our own few lines rather than HdrHistogram's in Python: that takes 41 ms for the
 scan can begin, and 3 microseconds for each duration; this takes 0.06 ms and 1.3 microseconds. The buckets are alike.
 """
 
+import time
 from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
-STAGES: Final = ("read", "spool", "commit", "sample_to_commit", "start_delay", "jitter")
-"""read: first request to last answer; spool: batch to fsync; commit: fsync to commit in PostgreSQL;
+from recorder.recent_latency import RecentLatency
+
+STAGES: Final = ("read", "decode", "spool", "commit", "sample_to_commit", "start_delay", "jitter")
+"""read: first request to last answer; decode: words to values, part of read; spool: batch to fsync;
+commit: fsync to commit in PostgreSQL;
 sample_to_commit: middle of the read to commit; start_delay: due time of a slot to the start of its scan;
 jitter: how far the time from the start of a scan to the start of the next is from the interval."""
 _HIGHEST_US: Final = 900_000_000
@@ -74,14 +78,21 @@ class LatencyRecorder:
 
     def __init__(self) -> None:
         self._histograms = {stage: Histogram() for stage in STAGES}
+        self._recent = {stage: RecentLatency() for stage in STAGES}
 
     def record(self, stage: str, duration_ns: int) -> None:
         """Add one duration to a stage of `STAGES`."""
         self._histograms[stage].add(duration_ns // 1000)
+        self._recent[stage].add(max(0, duration_ns) // 1000, time.monotonic_ns())
 
     def summary_ms(self) -> Mapping[str, Mapping[str, float]]:
         """Per stage: count, and p50, p95, p99, max in milliseconds."""
         return {stage: _summary(histogram) for stage, histogram in self._histograms.items()}
+
+    def recent_ms(self) -> Mapping[str, Mapping[str, Any]]:
+        """Per stage the same of the last minute, and the highest of each 5 s of the last five."""
+        now_ns = time.monotonic_ns()
+        return {stage: recent.summary_ms(now_ns) for stage, recent in self._recent.items()}
 
 
 def _summary(histogram: Histogram) -> Mapping[str, float]:

@@ -110,6 +110,7 @@ class Recording:
         self.clock_was_moved = False
         self.marks: dict[int, Mark] = {}
         self.latest: dict[str, LatestScan] = {}
+        self.on_spooled: Callable[[Sequence[Entry]], None] = lambda _entries: None
         self.texts: dict[int, str] = {}
         self._role_values: dict[int, float] = {}
         self.last_slots: dict[str, int] = dict(state.get("last_slots", {}))
@@ -186,4 +187,5 @@ class Recording:
         """Append entries together with the present state."""
         entries = list(entries)
         self.take_over_clock(entries)
+        self.on_spooled(entries)
         return self.spool.append(entries, state=self.state())

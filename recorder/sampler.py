@@ -145,6 +145,7 @@ class Sampler:
         self._total(slot, outcome, row_count)
         recording.latest[self.key] = LatestScan(plan=self._plan, scan=scan, timestamps_us=timestamps_us)
         recording.latency.record("read", scan.ended_ns - scan.started_ns)
+        recording.latency.record("decode", scan.decode_ns)
         recording.latency.record("start_delay", max(0, scan.started_ns - slot.due_ns))
         self._record_jitter(slot, scan)
         self._append([*entries, entry], scan, row_count)

@@ -11,6 +11,7 @@ from recorder.database import Database
 from recorder.definitions import DefinitionSet
 from recorder.maintenance import disk_use_percent
 from recorder.recording import Recording
+from recorder.run_tally import RunTally
 from recorder.writer import Writer
 
 
@@ -23,6 +24,7 @@ def picture(
     recording: Recording,
     writer: Writer,
     database: Database,
+    tally: RunTally,
 ) -> dict[str, Any]:
     """Everything a console or script asks for; times in milliseconds where the name says so."""
     process = recording.tracker.current
@@ -58,7 +60,9 @@ def picture(
         "requests_per_scan": sum(len(plan.blocks) for item in planned for plan in item.plans.values()),
         "scans": asdict(totals),
         "lost": totals.lost_rows + writer.totals.lost_rows,
+        "run_slots": tally.picture,
         "latency_ms": recording.latency.summary_ms(),
+        "recent_latency_ms": recording.latency.recent_ms(),
         "spool": {
             "entries": depth.entries,
             "bytes": depth.bytes,
