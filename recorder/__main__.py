@@ -2,6 +2,7 @@
 
 from recorder.cli import (  # noqa: F401  (they register)
     check,
+    console,
     database,
     definitions,
     demo,

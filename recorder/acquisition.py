@@ -80,6 +80,7 @@ def resolve_roles(config: ProcessConfig, definitions: DefinitionSet) -> Roles:
             )
         return definition.id
 
+    parameter_id("cycles_total", config.cycles_total)  # shown alone; but a wrong name is said here, too
     return Roles(
         run_state=parameter_id("run_state", config.run_state),
         run_counter=parameter_id("run_counter", config.run_counter),

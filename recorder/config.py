@@ -150,6 +150,8 @@ class ProcessConfig(_Section):
     """Parameter with the number of the step."""
     cycle: str = ""
     """Parameter with the number of the cycle, from 1; 0 outside of cycles."""
+    cycles_total: str = ""
+    """Parameter with how many cycles the recipe has; the console shows how far the run is."""
 
 
 class SpoolConfig(_Section):

@@ -96,7 +96,7 @@ class Daemon:
                 prepared_statements=database.prepared_statements,
             )
         )
-        self._watching = Watching(lambda: self._planned, self._database)
+        self._watching = Watching(lambda: self._planned, self._database, cycles_total=config.process.cycles_total)
 
     def stop(self) -> None:
         """Ask for an orderly end: no new scan, then what is spooled is written for as long as time allows."""

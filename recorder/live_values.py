@@ -109,6 +109,14 @@ class LiveValues:
             "rows": [self._row(definition) for definition in page],
         }
 
+    def value_of(self, parameter_id: int) -> float | None:
+        """The newest value of one parameter; None where it is bad or not read."""
+        for latest in self._latest.values():
+            rows = (latest.scan.parameter_ids == parameter_id).nonzero()[0]
+            if len(rows):
+                return _plain(latest.scan.values[rows[:1]])[0]
+        return None
+
     def _row(self, definition: Definition) -> Sequence[object]:
         d = definition
         is_read = d.id in self._rows or d.id in self._texts

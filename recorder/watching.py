@@ -29,13 +29,20 @@ class WhyRequest(BaseModel):
 class Watching:
     """Sees what is recorded, and answers who asks; one of it for each daemon.
 
+    Args:
+        planned: the devices as they are planned now.
+        cycles_total: ``component/parameter`` with how many cycles the recipe has; empty where there is none.
+
     Attributes:
         events: the last events.
         tally: slots of the run in force by outcome and cause.
     """
 
-    def __init__(self, planned: Callable[[], Sequence[PlannedDevice]], database: Database) -> None:
+    def __init__(
+        self, planned: Callable[[], Sequence[PlannedDevice]], database: Database, *, cycles_total: str = ""
+    ) -> None:
         self._planned = planned
+        self._cycles_total = cycles_total
         self._database = database
         self.events = RecentEvents()
         self.tally = RunTally()
@@ -48,6 +55,7 @@ class Watching:
     def handlers(self, definitions: DefinitionSet, recording: Recording) -> dict[str, Handler]:
         """The commands of the control socket that this answers; from here on it sees what is spooled."""
         recording.on_spooled = self.see
+        cycles = definitions.find(self._cycles_total) if self._cycles_total else None
         by_id = {definition.id: definition for definition in definitions.definitions}
         readable = {definition.id for definition in definitions.readable}
 
@@ -56,7 +64,13 @@ class Watching:
             if current is None:
                 return None
             step, cycle = recording.tracker.step, recording.tracker.cycle
-            return {"process_id": current.process_id, "kind": current.kind, "step": step, "cycle": cycle}
+            return {
+                "process_id": current.process_id,
+                "kind": current.kind,
+                "step": step,
+                "cycle": cycle,
+                "cycles_total": None if cycles is None or cycles.id is None else values.value_of(cycles.id),
+            }
 
         async def why(request: Mapping[str, Any]) -> list[dict[str, str]]:
             try:

@@ -40,6 +40,7 @@ ROLES: Final = {
     "recipe": "Process/recipe_name",
     "step": "Process/step_number",
     "cycle": "Process/cycle_number",
+    "cycles_total": "Process/cycles_set",
 }
 ABORTED: Final = 3
 """Value of run_state; see the register map of the simulated tool."""

@@ -1,0 +1,235 @@
+"""The console as an application: its views, the line that says whether anything of it is live, and its questions."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Final, TypeVar
+
+from rich.text import Text
+from textual import events
+from textual.app import App, ComposeResult
+from textual.binding import Binding, BindingType
+from textual.css.query import NoMatches
+from textual.widgets import ContentSwitcher, Footer, Static
+
+from recorder.console.board import Board
+from recorder.console.dialogs import TextDialog
+from recorder.console.events_view import EventsView
+from recorder.console.feed import Feed, News
+from recorder.console.link import Link
+from recorder.console.overview_view import OverviewView
+from recorder.console.picture import ParameterRow, ReasonPicture, parse
+from recorder.console.runs_view import RunsView
+from recorder.console.set_values_view import SetValuesView
+from recorder.console.tab_line import TabLine
+from recorder.console.trends_view import TrendsView
+from recorder.console.values_view import ValuesView
+from recorder.console.view import View
+from recorder.console.words import ASCII, UNICODE, span
+from recorder.errors import RecorderError
+
+LEAST_WIDTH: Final = 60
+LEAST_HEIGHT: Final = 16
+_CLOCK_S: Final = 0.5
+_VIEWS: Final[dict[str, type[View]]] = {
+    "overview": OverviewView,
+    "values": ValuesView,
+    "trends": TrendsView,
+    "runs": RunsView,
+    "set-values": SetValuesView,
+    "events": EventsView,
+}
+Answer = TypeVar("Answer")
+
+
+class ConsoleApp(App[None]):
+    """The operator's console.
+
+    Args:
+        socket: the daemon's control socket, as configured.
+        is_unicode: whether the terminal shows more than ASCII.
+        read_only: refuse all that changes anything.
+    """
+
+    CSS_PATH = "console.tcss"
+    ENABLE_COMMAND_PALETTE = False
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(Binding(str(at), f"show('{name}')", name, show=False) for at, name in enumerate(_VIEWS, start=1)),
+        Binding("question_mark", "help", "Help", key_display="?"),
+        Binding("q", "quit", "Quit"),
+    ]
+
+    def __init__(self, socket: Path, *, is_unicode: bool = True, read_only: bool = False) -> None:
+        super().__init__()
+        self.theme = "ansi-dark"
+        self.board = Board()
+        self.encoding_is_unicode = is_unicode
+        self.glyphs = UNICODE if is_unicode else ASCII
+        self.read_only = read_only
+        self._live = Link(socket)
+        # a question that takes long must not hold up what is live
+        self._questions = Link(socket, answer_s=15.0)
+        self._feed = Feed(self._live, self.board, wanted=self._wanted, tell=self._take_news)
+
+    def compose(self) -> ComposeResult:
+        """Tabs, fault, views, keys."""
+        yield TabLine(self.board, self.glyphs, [(name, view.title) for name, view in _VIEWS.items()])
+        yield Static("", id="fault")
+        with ContentSwitcher(initial="overview", id="views"):
+            for name, view in _VIEWS.items():
+                yield view(id=name)
+        yield Static("", id="too-small")
+        yield Footer(show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Begin to ask the daemon."""
+        self.set_class(not self.encoding_is_unicode, "-ascii")
+        self.title = "ALD recorder"
+        self.run_worker(self._feed.run(), name="feed", group="feed", exit_on_error=True)
+        self.set_interval(_CLOCK_S, self._tick)
+        self.view.take_focus()
+
+    def on_unmount(self) -> None:
+        """Close both connections."""
+        self._live.close()
+        self._questions.close()
+
+    # what is shown
+
+    @property
+    def view(self) -> View:
+        """The view in front."""
+        return self.screen_stack[0].query_one(f"#{self.screen_stack[0].query_one(ContentSwitcher).current}", View)
+
+    def _wanted(self) -> Sequence[int]:
+        trends = self.screen_stack[0].query_one(TrendsView).wanted
+        return list(dict.fromkeys([*self.view.wanted, *trends]))
+
+    def _take_news(self, news: News) -> None:
+        if not self.is_running:
+            return
+        try:
+            self.view.take_news(news)
+            if news in {News.LINK, News.STATUS}:
+                self._tick()
+        except NoMatches:  # in mid-close its widgets are gone one by one
+            return
+
+    def _tick(self) -> None:
+        """What changes with time alone: ages, and how long the daemon has been away."""
+        screen = self.screen_stack[0]
+        screen.query_one(TabLine).refresh()
+        fault = screen.query_one("#fault", Static)
+        board = self.board
+        if board.fault is None:
+            fault.remove_class("-lost")
+            return
+        now_s = board.monotonic_s()
+        away = "" if board.lost_s is None else f" for {span(now_s - board.lost_s)}"
+        tries = "" if board.next_try_s is None else f"; next try in {span(max(0.0, board.next_try_s - now_s))}"
+        known = "" if board.status is None else " Nothing below is live."
+        fault.update(Text(f" NO CONNECTION{away}: {board.fault}{tries}.{known}"))
+        fault.add_class("-lost")
+        self.view.take_news(News.VALUES)
+
+    def ask_soon(self) -> None:
+        """Other values are in sight: ask for them at the next turn, which is soon."""
+
+    def action_show(self, name: str) -> None:
+        """Bring a view to the front."""
+        if len(self.screen_stack) > 1:
+            return
+        self.query_one(ContentSwitcher).current = name
+        self.query_one(TabLine).current = name
+        self.view.take_news(News.PARAMETERS)
+        self.view.take_news(News.EVENTS)
+        self.view.take_focus()
+
+    def on_tab_line_chosen(self, event: TabLine.Chosen) -> None:
+        """A tab was clicked."""
+        self.action_show(event.name)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Say where a terminal is too small, rather than draw what cannot be read."""
+        is_small = event.size.width < LEAST_WIDTH or event.size.height < LEAST_HEIGHT
+        self.screen_stack[0].set_class(is_small, "-too-small")
+        if is_small:
+            text = (
+                f"terminal too small:\n{event.size.width} x {event.size.height}\nneeds {LEAST_WIDTH} x {LEAST_HEIGHT}"
+            )
+            self.screen_stack[0].query_one("#too-small", Static).update(text)
+
+    # questions
+
+    async def ask(self, kind: type[Answer], command: str, **arguments: object) -> Answer:
+        """Ask the daemon something that is not live.
+
+        Raises:
+            RecorderError: it is away, of another version, or refuses.
+        """
+        return parse(kind, await self.ask_plain(command, **arguments))
+
+    async def ask_plain(self, command: str, **arguments: object) -> Any:
+        """The same, unparsed.
+
+        Raises:
+            RecorderError: it is away or refuses.
+        """
+        return await self._questions.ask(command, **arguments)
+
+    def may_change(self, what: str) -> bool:
+        """Whether something may be changed from here; says so where not."""
+        if self.read_only:
+            self.notify(f"This console only shows: it cannot {what}.", severity="warning")
+        elif self.board.fault is not None:
+            self.notify(f"No recorder answers: it is not possible to {what} now.", severity="warning")
+        return not self.read_only and self.board.fault is None
+
+    def show_text(self, title: str, lines: Sequence[str]) -> None:
+        """Show lines to read."""
+        self.push_screen(TextDialog(title, lines))
+
+    def show_why(self, parameter: ParameterRow) -> None:
+        """Show the chain behind a value, kept fresh."""
+
+        async def fetch() -> Sequence[str | Text]:
+            try:
+                reasons = await self.ask(list[ReasonPicture], "why", id=parameter.id)
+            except RecorderError as error:
+                return [Text(f"the recorder cannot be asked: {error}", "bold")]
+            return [Text.assemble((f"{reason.what:<14} ", "bold"), reason.says) for reason in reasons]
+
+        self.push_screen(TextDialog(f"Why is {parameter.name} as it is?", ["asking the recorder"], fetch=fetch))
+
+    def add_trend(self, parameter: ParameterRow) -> None:
+        """Draw a parameter, and say so."""
+        self.run_worker(self.query_one(TrendsView).add(parameter))
+        self.notify(f"{parameter.name} is drawn in Trends (3).", timeout=3)
+
+    def action_help(self) -> None:
+        """All keys."""
+        if len(self.screen_stack) > 1:
+            return
+        everywhere = [f"{at}  {view.title}" for at, view in enumerate(_VIEWS.values(), start=1)]
+        here = [
+            f"{binding.key_display or _key_name(binding.key)}  {binding.description}"
+            for binding in type(self.view).BINDINGS
+            if isinstance(binding, Binding)
+        ]
+        marks = (
+            f"{self.glyphs.good} good  {self.glyphs.uncertain} uncertain  {self.glyphs.bad} bad  "
+            f"{self.glyphs.stale} stale  {self.glyphs.none} not read; (in brackets) not of now"
+        )
+        lines = [
+            *everywhere,
+            "",
+            f"In {self.view.title}:",
+            *here,
+            "",
+            "arrows, PgUp, PgDn, Home, End; the mouse works too",
+        ]
+        self.show_text("Keys", [*lines, marks, "q  leave: the recorder goes on"])
+
+
+def _key_name(key: str) -> str:
+    names = {"slash": "/", "plus,equals_sign": "+", "minus": "-", "escape": "Esc", "up,k": "Up", "down,j": "Down"}
+    return names.get(key, key)

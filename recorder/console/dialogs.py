@@ -1,0 +1,161 @@
+"""Windows above a view: a text to read, the chain behind a value, a question to confirm, fields to fill in."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import ClassVar, Final
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Button, Input, Label, Static
+
+_LONGEST: Final = 200
+_REFRESH_S: Final = 1.0
+
+
+class TextDialog(ModalScreen[None]):
+    """Lines to read; any of the usual keys closes it.
+
+    Args:
+        fetch: gives newer lines each second while it is open; None where they stay.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,enter", "dismiss", "Close")]
+
+    def __init__(
+        self,
+        title: str,
+        lines: Sequence[str | Text],
+        *,
+        fetch: Callable[[], Awaitable[Sequence[str | Text]]] | None = None,
+    ) -> None:
+        super().__init__()
+        self._title = title
+        self._lines = lines
+        self._fetch = fetch
+
+    def compose(self) -> ComposeResult:
+        """Title, lines and how to leave."""
+        with Vertical(classes="dialog"):
+            yield Static(Text(self._title), classes="title")
+            yield Static(_joined(self._lines), id="lines")
+            with Horizontal(classes="buttons"):
+                yield Button("< Close >", id="close")
+
+    def on_mount(self) -> None:
+        """Begin to keep the lines fresh."""
+        self.query_one(Button).focus()
+        if self._fetch is not None:
+            self.set_interval(_REFRESH_S, self._refresh)
+            self.call_after_refresh(self._refresh)
+
+    async def _refresh(self) -> None:
+        assert self._fetch is not None
+        self.query_one("#lines", Static).update(_joined(await self._fetch()))
+
+    def on_button_pressed(self) -> None:
+        """Close."""
+        self.dismiss()
+
+
+def _joined(lines: Sequence[str | Text]) -> Text:
+    return Text("\n").join(line if isinstance(line, Text) else Text(line) for line in lines)
+
+
+class ConfirmDialog(ModalScreen[bool]):
+    """A question with yes and no; no has the focus, so that a stray Enter does nothing."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,n", "answer(False)", "No"),
+        Binding("y", "answer(True)", "Yes"),
+        Binding("left,right", "app.focus_next", "Other button", show=False),
+    ]
+
+    def __init__(self, title: str, lines: Sequence[str], *, yes: str) -> None:
+        super().__init__()
+        self._title, self._lines, self._yes = title, lines, yes
+
+    def compose(self) -> ComposeResult:
+        """Question and two buttons."""
+        with Vertical(classes="dialog"):
+            yield Static(Text(self._title), classes="title")
+            yield Static(_joined(self._lines))
+            with Horizontal(classes="buttons"):
+                yield Button("< No, leave it: n >", id="no")
+                yield Button(f"< {self._yes}: y >", id="yes")
+
+    def on_mount(self) -> None:
+        """The harmless answer first."""
+        self.query_one("#no", Button).focus()
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        """One of the two."""
+        self.dismiss(event.button.id == "yes")
+
+    def action_answer(self, is_yes: bool) -> None:
+        """By key."""
+        self.dismiss(is_yes)
+
+
+class FieldsDialog(ModalScreen[Mapping[str, str] | None]):
+    """Fields to fill in, checked before they are given back.
+
+    Args:
+        fields: label by name.
+        given: what stands in them at first.
+        check: says what is wrong with them; empty where nothing is.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss(None)", "Leave it"),
+        Binding("down", "app.focus_next", "Next", show=False),
+        Binding("up", "app.focus_previous", "Previous", show=False),
+    ]
+
+    def __init__(
+        self,
+        title: str,
+        lines: Sequence[str | Text],
+        fields: Mapping[str, str],
+        *,
+        given: Mapping[str, str],
+        check: Callable[[Mapping[str, str]], str],
+        done: str,
+    ) -> None:
+        super().__init__()
+        self._title, self._lines, self._fields, self._given = title, lines, fields, given
+        self._check, self._done = check, done
+
+    def compose(self) -> ComposeResult:
+        """One line a field."""
+        with Vertical(classes="dialog"):
+            yield Static(Text(self._title), classes="title")
+            yield Static(_joined(self._lines))
+            for name, label in self._fields.items():
+                with Horizontal(classes="field"):
+                    yield Label(label)
+                    yield Input(self._given.get(name, ""), id=f"field-{name}", max_length=_LONGEST)
+            yield Static("", classes="error")
+            with Horizontal(classes="buttons"):
+                yield Button(f"< {self._done} >", id="done")
+                yield Button("< Leave it: Esc >", id="leave")
+
+    def on_mount(self) -> None:
+        """Begin at the first field."""
+        self.query(Input).first().focus()
+
+    def on_input_submitted(self) -> None:
+        """Enter goes to the next field, and from the last one on to the button."""
+        self.app.action_focus_next()
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        """Give the fields back where they are right."""
+        if event.button.id == "leave":
+            self.dismiss(None)
+            return
+        filled = {name: self.query_one(f"#field-{name}", Input).value.strip() for name in self._fields}
+        fault = self._check(filled)
+        self.query_one(".error", Static).update(Text(fault))
+        if not fault:
+            self.dismiss(filled)

@@ -1,0 +1,224 @@
+"""A list of any length that draws only the rows in sight: the one widget behind all tables of the console."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Final, Protocol
+
+from rich.segment import Segment
+from rich.style import Style
+from rich.text import Text
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.reactive import reactive
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+_HEADER: Final = 1
+_CURSOR: Final = Style(reverse=True)
+_HEAD: Final = Style(bold=True, underline=True)
+_GAP: Final = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """A column.
+
+    Attributes:
+        width: of its cells; of a flexible column the least.
+        share: how much of what is left over it takes; 0 keeps its width.
+        most: of a flexible column, the widest.
+        from_width: it is left out where the list is narrower than this.
+    """
+
+    title: str
+    width: int
+    is_right: bool = False
+    share: int = 0
+    most: int = 1_000
+    from_width: int = 0
+
+
+class RowSource(Protocol):
+    """What a list shows."""
+
+    @property
+    def row_count(self) -> int:
+        """How many rows there are."""
+
+    def cells(self, row: int, widths: Sequence[int]) -> Sequence[Text | str]:
+        """The cells of one row, for columns of these widths; 0 for a column that is left out."""
+
+
+class RowList(ScrollView, can_focus=True):
+    """Rows of a source, with a cursor.
+
+    Args:
+        columns: from left to right.
+        source: of the rows.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "move(-1)", "Up", show=False),
+        Binding("down,j", "move(1)", "Down", show=False),
+        Binding("pageup", "page(-1)", "Page up", show=False),
+        Binding("pagedown", "page(1)", "Page down", show=False),
+        Binding("home", "edge(0)", "First", show=False),
+        Binding("end", "edge(1)", "Last", show=False),
+        Binding("enter", "choose", "Choose", show=False),
+    ]
+    cursor = reactive(0, repaint=False)
+
+    @dataclass
+    class Chosen(Message):
+        """Enter or a second click on a row."""
+
+        rows: "RowList"
+        row: int
+
+    @dataclass
+    class Moved(Message):
+        """The cursor or the view moved."""
+
+        rows: "RowList"
+
+        def can_replace(self, message: Message) -> bool:
+            """Only the last of them matters."""
+            return isinstance(message, RowList.Moved)
+
+    def __init__(self, columns: Sequence[Column], source: RowSource, *, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self._columns = columns
+        self._source = source
+        self._widths: list[int] = []
+        self._count = -1
+
+    def on_mount(self) -> None:
+        """Take in what the source has."""
+        self.update_rows()
+
+    def update_rows(self) -> None:
+        """Draw anew: the source has other rows, or other values in them."""
+        count = self._source.row_count
+        if count != self._count:
+            self._count = count
+            self.virtual_size = Size(self.size.width, count + _HEADER)
+            self.cursor = max(0, min(self.cursor, count - 1))
+        self.refresh()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Give the columns their widths."""
+        del event
+        self._lay_out()
+        self.virtual_size = Size(self.size.width, self._source.row_count + _HEADER)
+        self.call_after_refresh(self._show_cursor)
+        self.post_message(self.Moved(self))
+
+    def _lay_out(self) -> None:
+        width = self.scrollable_content_region.width
+        widths = [0 if width < column.from_width else column.width for column in self._columns]
+        left = width - sum(widths) - _GAP * max(0, sum(1 for each in widths if each) - 1)
+        flexible = [at for at, column in enumerate(self._columns) if widths[at] and column.share]
+        # the last flexible column takes what those before it may not
+        for number, at in enumerate(flexible):
+            column = self._columns[at]
+            shares = sum(self._columns[other].share for other in flexible[number:])
+            more = min(left * column.share // shares, column.most - widths[at])
+            widths[at] = max(3, widths[at] + more)
+            left -= more
+        self._widths = widths
+
+    @property
+    def visible_rows(self) -> range:
+        """The rows in sight."""
+        first = round(self.scroll_offset.y)
+        return range(first, min(self._source.row_count, first + max(0, self.size.height - _HEADER)))
+
+    def render_line(self, y: int) -> Strip:
+        """One line: the head stays, the rows scroll beneath it."""
+        width = self.scrollable_content_region.width
+        if len(self._widths) != len(self._columns):
+            self._lay_out()
+        if y == 0:
+            heads = [Text(column.title) for column in self._columns]
+            return self._strip(heads, width, _HEAD)
+        row = round(self.scroll_offset.y) + y - _HEADER
+        if row >= self._source.row_count:
+            return Strip.blank(width, self.rich_style)
+        style = _CURSOR if row == self.cursor and self.has_focus else Style(bold=row == self.cursor)
+        return self._strip(self._source.cells(row, self._widths), width, style)
+
+    def _strip(self, cells: Sequence[Text | str], width: int, style: Style) -> Strip:
+        line = Text(no_wrap=True, end="")
+        for column, room, cell in zip(self._columns, self._widths, cells, strict=True):
+            if not room:
+                continue
+            if line.cell_len:
+                line.append(" " * _GAP)
+            text = cell.copy() if isinstance(cell, Text) else Text(cell)
+            text.truncate(room, overflow="ellipsis" if self.app.encoding_is_unicode else "crop")  # type: ignore[attr-defined]
+            text.align("right" if column.is_right else "left", room)
+            line.append_text(text)
+        base = self.rich_style + style
+        segments = [Segment(s.text, base + s.style if s.style else base) for s in line.render(self.app.console)]
+        return Strip(segments).adjust_cell_length(width, base)
+
+    def watch_cursor(self, before: int, after: int) -> None:
+        """Draw the two rows that changed."""
+        del before, after
+        self._show_cursor()
+        self.refresh()
+        self.post_message(self.Moved(self))
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Say that other rows are in sight."""
+        super().watch_scroll_y(old_value, new_value)
+        self.post_message(self.Moved(self))
+
+    def _show_cursor(self) -> None:
+        page = max(1, self.size.height - _HEADER)
+        first = round(self.scroll_offset.y)
+        if self.cursor < first:
+            self.scroll_to(y=self.cursor, animate=False, force=True)
+        elif self.cursor >= first + page:
+            self.scroll_to(y=self.cursor - page + 1, animate=False, force=True)
+
+    def action_move(self, rows: int) -> None:
+        """Move the cursor by so many rows."""
+        self.cursor = max(0, min(self._source.row_count - 1, self.cursor + rows))
+
+    def action_page(self, pages: int) -> None:
+        """Move the cursor by so many pages."""
+        self.action_move(pages * max(1, self.size.height - _HEADER - 1))
+
+    def action_edge(self, end: int) -> None:
+        """Move the cursor to the first or the last row."""
+        self.cursor = max(0, self._source.row_count - 1) if end else 0
+
+    def action_choose(self) -> None:
+        """Say that the row under the cursor is chosen."""
+        if self._source.row_count:
+            self.post_message(self.Chosen(self, self.cursor))
+
+    def on_click(self, event: events.Click) -> None:
+        """A click moves the cursor; a second one on the same row chooses it."""
+        row = round(self.scroll_offset.y) + event.y - _HEADER
+        if event.y < _HEADER or not 0 <= row < self._source.row_count:
+            return
+        if event.chain > 1:
+            self.post_message(self.Chosen(self, row))
+        self.cursor = row
+
+    def on_focus(self) -> None:
+        """The cursor looks otherwise."""
+        self.refresh()
+
+    def on_blur(self) -> None:
+        """The cursor looks otherwise."""
+        self.refresh()
+
+    @property
+    def cursor_region(self) -> Region:
+        """Where the cursor is, within the widget."""
+        return Region(0, self.cursor - round(self.scroll_offset.y) + _HEADER, self.size.width, 1)

@@ -1,0 +1,248 @@
+"""The fifth view: set-values, changed with limits in sight, a reason, a question, and what the tool then says."""
+
+import getpass
+from collections.abc import Mapping, Sequence
+from math import isfinite
+from typing import ClassVar, Final
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+
+from recorder.console.board import Board
+from recorder.console.dialogs import ConfirmDialog, FieldsDialog
+from recorder.console.feed import News
+from recorder.console.filter_bar import FilterBar
+from recorder.console.parameter_rows import STYLES, limits, mark
+from recorder.console.picture import ParameterRow, StepPicture
+from recorder.console.row_list import Column, RowList
+from recorder.console.view import View
+from recorder.console.words import Glyphs, number, value_text, whole
+from recorder.errors import RecorderError
+
+COLUMNS: Final = (
+    Column(title="", width=1),
+    Column(title="parameter", width=18, share=1),
+    Column(title="in the tool", width=11, is_right=True),
+    Column(title="desired", width=11, is_right=True),
+    Column(title="unit", width=8),
+    Column(title="limits", width=18),
+    Column(title="quality", width=9),
+)
+_WORDS: Final = {"on": 1.0, "off": 0.0, "true": 1.0, "false": 0.0}
+_SEVERITY: Final = {"done": "information", "refused": "warning"}
+
+
+class SetValueRows:
+    """Those parameters that can be written."""
+
+    def __init__(self, board: Board, glyphs: Glyphs) -> None:
+        self._board = board
+        self._glyphs = glyphs
+        self.rows: list[ParameterRow] = []
+
+    @property
+    def row_count(self) -> int:
+        """How many a filter leaves."""
+        return len(self.rows)
+
+    def cells(self, row: int, widths: Sequence[int]) -> Sequence[Text | str]:
+        """One parameter, in the order of `COLUMNS`."""
+        del widths
+        parameter, glyphs = self.rows[row], self._glyphs
+        shown = self._board.show(parameter)
+        text = value_text(shown.value, parameter.data_type, unknown=glyphs.unknown)
+        live = Text(text, "bold") if shown.is_live else Text(f"({text})", "dim")
+        differs = (
+            shown.is_live
+            and shown.value is not None
+            and parameter.desired is not None
+            and abs(shown.value - parameter.desired) > (parameter.tolerance or 0.0)
+        )
+        desired = value_text(parameter.desired, parameter.data_type, unknown="")
+        style = STYLES[shown.state]
+        return (
+            Text(mark(shown.state, glyphs), style),
+            parameter.name,
+            live,
+            Text(f"!{desired}" if differs else desired, "yellow" if differs else ""),
+            parameter.unit,
+            limits(parameter, glyphs),
+            Text(shown.word, style),
+        )
+
+
+class SetValuesView(View):
+    """A list of what can be set, and the way to set it."""
+
+    title = "Set-values"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("slash", "filter", "Filter"),
+        Binding("enter", "change", "Change"),
+        Binding("w", "why", "Why so?"),
+        Binding("escape", "clear", "Clear", show=False),
+    ]
+
+    def compose(self) -> ComposeResult:
+        """Filter and list."""
+        self._rows = SetValueRows(self.board, self.glyphs)
+        yield FilterBar("filter /", "name, unit or device")
+        yield RowList(COLUMNS, self._rows)
+
+    @property
+    def wanted(self) -> Sequence[int]:
+        """Those in sight."""
+        return [self._rows.rows[row].id for row in self.query_one(RowList).visible_rows if row < len(self._rows.rows)]
+
+    def take_focus(self) -> None:
+        """The keys move the cursor."""
+        self.screen.set_focus(self.query_one(RowList))
+
+    def take_news(self, news: News) -> None:
+        """Other parameters, or other values of those in sight."""
+        if news is News.PARAMETERS or (not self._rows.rows and self.board.parameters):
+            self._filter()
+        self.query_one(RowList).update_rows()
+
+    def _filter(self) -> None:
+        bar = self.query_one(FilterBar)
+        self._rows.rows = self.board.matching(bar.text, only=lambda row: row.is_writable)
+        bar.show_count(f"{whole(len(self._rows.rows))} can be set")
+        self.query_one(RowList).update_rows()
+        self.console.ask_soon()
+
+    def on_filter_bar_changed(self) -> None:
+        """Each key narrows or widens."""
+        self.query_one(RowList).cursor = 0
+        self._filter()
+
+    def on_filter_bar_left(self) -> None:
+        """The list has the keys again."""
+        self.take_focus()
+
+    def on_row_list_moved(self) -> None:
+        """Other rows are in sight."""
+        self.console.ask_soon()
+
+    def on_row_list_chosen(self, event: RowList.Chosen) -> None:
+        """Ask for value and reason."""
+        parameter = self._rows.rows[event.row]
+        if not self.console.may_change("change a set-value"):
+            return
+        shown = self.board.show(parameter)
+        now = value_text(shown.value, parameter.data_type) if shown.is_live else "not known now"
+
+        def filled(fields: Mapping[str, str] | None) -> None:
+            if fields is not None:
+                self._confirm(parameter, fields, now)
+
+        dialog = FieldsDialog(
+            f"Change {parameter.name}",
+            [
+                f"in the tool: {now} {parameter.unit}",
+                f"desired: {value_text(parameter.desired, parameter.data_type)} {parameter.unit}",
+                f"limits: {limits(parameter, self.glyphs)} {parameter.unit}",
+            ],
+            {"value": "value", "reason": "reason", "changed_by": "your name", "during_recipe": "during a recipe"},
+            given={"changed_by": getpass.getuser(), "during_recipe": "no"},
+            check=lambda fields: check_change(parameter, fields),
+            done="Go on",
+        )
+        self.app.push_screen(dialog, filled)
+
+    def _confirm(self, parameter: ParameterRow, fields: Mapping[str, str], now: str) -> None:
+        value = parse_value(fields["value"])
+        assert value is not None
+
+        def answered(is_yes: bool | None) -> None:
+            if is_yes:
+                self.run_worker(self._set(parameter, value, fields))
+
+        arrow = self.glyphs.right
+        lines = [
+            f"{now} {arrow} {value_text(value, parameter.data_type)} {parameter.unit}",
+            f"reason: {fields['reason']}",
+            "This writes to the tool now.",
+        ]
+        self.app.push_screen(ConfirmDialog(f"Write {parameter.name}?", lines, yes="Write it"), answered)
+
+    async def _set(self, parameter: ParameterRow, value: float, fields: Mapping[str, str]) -> None:
+        try:
+            results = await self.console.ask(
+                list[StepPicture],
+                "set",
+                values={parameter.name: value},
+                reason=fields["reason"],
+                changed_by=fields["changed_by"],
+                during_recipe=fields["during_recipe"] in {"yes", "y"},
+            )
+        except RecorderError as error:
+            said = str(error)
+            if said.startswith("not a command"):
+                said = "This recorder does not take set-values yet: update it. Nothing was written."
+            self.notify(said, severity="error", timeout=15)
+            return
+        for result in results:
+            self._tell(result)
+
+    def _tell(self, result: StepPicture) -> None:
+        lines = [
+            f"outcome: {result.outcome.replace('_', ' ')}",
+            f"before: {number(result.before)} {result.unit}",
+            f"asked for: {number(result.value)} {result.unit}",
+            f"read back: {number(result.read_back)} {result.unit}",
+            result.message,
+        ]
+        self.console.show_text(f"Set {result.parameter}", lines)
+
+    def action_filter(self) -> None:
+        """Type a filter."""
+        self.query_one(FilterBar).focus_input()
+
+    def action_clear(self) -> None:
+        """Show all."""
+        self.query_one(FilterBar).action_leave(clear=True)
+
+    def action_change(self) -> None:
+        """Change what is under the cursor."""
+        self.query_one(RowList).action_choose()
+
+    def action_why(self) -> None:
+        """Ask why the value is as it is."""
+        cursor = self.query_one(RowList).cursor
+        if cursor < len(self._rows.rows):
+            self.console.show_why(self._rows.rows[cursor])
+
+
+def parse_value(text: str) -> float | None:
+    """What was typed as a number; None where it is none that can be set."""
+    word = _WORDS.get(text.lower())
+    if word is not None:
+        return word
+    try:
+        value = float(text.replace(",", "."))
+    except ValueError:
+        return None
+    return value if isfinite(value) else None
+
+
+def check_change(parameter: ParameterRow, fields: Mapping[str, str]) -> str:
+    """What is wrong with a change, before it is sent; the recorder checks it again, and more."""
+    value = parse_value(fields["value"])
+    if value is None:
+        return f"{fields['value'] or 'Nothing'} is no number that can be set."
+    faults = (
+        (parameter.data_type == "binary" and value not in {0.0, 1.0}, "It can be off or on."),
+        (
+            parameter.min_value is not None and value < parameter.min_value,
+            f"{number(value)} is below the limit of {number(parameter.min_value)} {parameter.unit}.",
+        ),
+        (
+            parameter.max_value is not None and value > parameter.max_value,
+            f"{number(value)} is above the limit of {number(parameter.max_value)} {parameter.unit}.",
+        ),
+        (not fields["reason"], "Say why: it is kept with the change."),
+        (not fields["changed_by"], "Say who you are: it is kept with the change."),
+        (fields["during_recipe"].lower() not in {"yes", "y", "no", "n", ""}, "During a recipe: yes or no."),
+    )
+    return next((words for is_wrong, words in faults if is_wrong), "")

@@ -1,0 +1,69 @@
+"""The first line of the screen: the views, the machine, and whether what is shown is live."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.text import Text
+from textual import events
+from textual.message import Message
+from textual.reactive import reactive
+from textual.widget import Widget
+
+from recorder.console.board import Board
+from recorder.console.words import Glyphs, cut, span
+
+_MACHINE_FROM = 100
+
+
+class TabLine(Widget):
+    """Tabs by number and name; a click chooses."""
+
+    current = reactive("overview")
+
+    @dataclass
+    class Chosen(Message):
+        """A view was clicked."""
+
+        name: str
+
+    def __init__(self, board: Board, glyphs: Glyphs, tabs: Sequence[tuple[str, str]]) -> None:
+        super().__init__(id="tabs")
+        self._board = board
+        self._glyphs = glyphs
+        self._tabs = tabs
+
+    def render(self) -> Text:
+        """One line."""
+        text = Text(no_wrap=True, overflow="crop")
+        for number, (name, title) in enumerate(self._tabs, start=1):
+            text.append(self._label(number, title), "reverse bold" if name == self.current else "")
+        state, style = self._state()
+        status = self._board.status
+        machine = ""
+        if status is not None and self.size.width >= _MACHINE_FROM:
+            machine = f"{cut(status.machine, self.size.width - text.cell_len - len(state) - 6, self._glyphs)}  "
+        text.pad_right(max(0, self.size.width - text.cell_len - len(machine) - len(state) - 1))
+        text.append(machine, "bold")
+        return text.append(state, style)
+
+    @staticmethod
+    def _label(number: int, title: str) -> str:
+        return f" {number} {title} "
+
+    def _state(self) -> tuple[str, str]:
+        board, glyphs = self._board, self._glyphs
+        if board.fault is not None:
+            away = "" if board.lost_s is None else f" {span(board.monotonic_s() - board.lost_s)}"
+            return f"{glyphs.bad} LOST{away}", "bold red"
+        if board.is_live:
+            return f"{glyphs.good} LIVE", "bold green"
+        return f"{glyphs.uncertain} WAITS", "bold yellow"
+
+    def on_click(self, event: events.Click) -> None:
+        """Which tab it was."""
+        left = 0
+        for number, (name, title) in enumerate(self._tabs, start=1):
+            left += len(self._label(number, title))
+            if event.x < left:
+                self.post_message(self.Chosen(name))
+                return
