@@ -22,6 +22,9 @@ LONGEST_LINE: Final = 1_000_000
 _LONGEST_PATH: Final = 100
 """Bytes; the kernel takes 107 for a Unix socket."""
 
+_END_S: Final = 0.2
+"""How long a command under way may take to end when the daemon does."""
+
 _ERRORS: Final = {UsageError.exit_status: UsageError, OutsideError.exit_status: OutsideError}
 
 Handler = Callable[[Mapping[str, Any]], Awaitable[Any]]
@@ -48,13 +51,13 @@ async def serve(path: Path, handlers: Mapping[str, Handler]) -> AsyncIterator[No
         ConfigurationError: the socket cannot be made.
     """
     address = socket_address(path)
-    conversations: set[asyncio.Task[Any]] = set()
+    conversations: dict[asyncio.Task[Any], asyncio.StreamWriter] = {}
 
     async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
-        conversations.add(task)
-        task.add_done_callback(conversations.discard)
+        conversations[task] = writer
+        task.add_done_callback(lambda done: conversations.pop(done, None))
         try:
             while line := await reader.readline():
                 writer.write(_encoded(await _answer(line, handlers)))
@@ -81,6 +84,11 @@ async def serve(path: Path, handlers: Mapping[str, Handler]) -> AsyncIterator[No
         yield
     finally:
         server.close()
+        # by its connection: Python 3.11 logs a trace of a conversation that is cancelled
+        for writer in conversations.values():
+            writer.transport.abort()
+        if conversations:
+            await asyncio.wait(conversations, timeout=_END_S)
         for task in tuple(conversations):
             task.cancel()
         await asyncio.gather(*conversations, return_exceptions=True)

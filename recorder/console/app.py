@@ -12,7 +12,7 @@ from textual.css.query import NoMatches
 from textual.widgets import ContentSwitcher, Footer, Static
 
 from recorder.console.board import Board
-from recorder.console.dialogs import TextDialog
+from recorder.console.dialogs import Line, TextDialog
 from recorder.console.events_view import EventsView
 from recorder.console.feed import Feed, News
 from recorder.console.link import Link
@@ -184,19 +184,19 @@ class ConsoleApp(App[None]):
             self.notify(f"No recorder answers: it is not possible to {what} now.", severity="warning")
         return not self.read_only and self.board.fault is None
 
-    def show_text(self, title: str, lines: Sequence[str]) -> None:
+    def show_text(self, title: str, lines: Sequence[Line]) -> None:
         """Show lines to read."""
         self.push_screen(TextDialog(title, lines))
 
     def show_why(self, parameter: ParameterRow) -> None:
         """Show the chain behind a value, kept fresh."""
 
-        async def fetch() -> Sequence[str | Text]:
+        async def fetch() -> Sequence[Line]:
             try:
                 reasons = await self.ask(list[ReasonPicture], "why", id=parameter.id)
             except RecorderError as error:
-                return [Text(f"the recorder cannot be asked: {error}", "bold")]
-            return [Text.assemble((f"{reason.what:<14} ", "bold"), reason.says) for reason in reasons]
+                return [f"the recorder cannot be asked: {error}"]
+            return [(reason.what, reason.says) for reason in reasons]
 
         self.push_screen(TextDialog(f"Why is {parameter.name} as it is?", ["asking the recorder"], fetch=fetch))
 
@@ -209,25 +209,22 @@ class ConsoleApp(App[None]):
         """All keys."""
         if len(self.screen_stack) > 1:
             return
-        everywhere = [f"{at}  {view.title}" for at, view in enumerate(_VIEWS.values(), start=1)]
+        everywhere = "  ".join(f"{at} {view.title}" for at, view in enumerate(_VIEWS.values(), start=1))
         here = [
-            f"{binding.key_display or _key_name(binding.key)}  {binding.description}"
+            (binding.key_display or _key_name(binding.key), binding.description)
             for binding in type(self.view).BINDINGS
             if isinstance(binding, Binding)
         ]
-        marks = (
-            f"{self.glyphs.good} good  {self.glyphs.uncertain} uncertain  {self.glyphs.bad} bad  "
-            f"{self.glyphs.stale} stale  {self.glyphs.none} not read; (in brackets) not of now"
-        )
-        lines = [
-            *everywhere,
-            "",
-            f"In {self.view.title}:",
-            *here,
-            "",
-            "arrows, PgUp, PgDn, Home, End; the mouse works too",
+        glyphs = self.glyphs
+        lines: list[Line] = [
+            ("views", everywhere),
+            *((key, f"{what} ({self.view.title})") for key, what in here),
+            ("arrows, PgUp …".replace("…", glyphs.ellipsis), "move; Home and End too; the mouse works as well"),
+            ("q", "leave: the recorder goes on"),
+            ("marks", f"{glyphs.good} good  {glyphs.uncertain} uncertain  {glyphs.bad} bad  {glyphs.stale} stale"),
+            ("", f"{glyphs.none} not read; (in brackets) not of now"),
         ]
-        self.show_text("Keys", [*lines, marks, "q  leave: the recorder goes on"])
+        self.show_text("Keys", lines)
 
 
 def _key_name(key: str) -> str:

@@ -3,6 +3,8 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import ClassVar, Final
 
+from rich.console import Group, RenderableType
+from rich.table import Table
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -10,6 +12,7 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, Static
 
+Line = str | tuple[str, str]
 _LONGEST: Final = 200
 _REFRESH_S: Final = 1.0
 
@@ -26,9 +29,9 @@ class TextDialog(ModalScreen[None]):
     def __init__(
         self,
         title: str,
-        lines: Sequence[str | Text],
+        lines: Sequence[Line],
         *,
-        fetch: Callable[[], Awaitable[Sequence[str | Text]]] | None = None,
+        fetch: Callable[[], Awaitable[Sequence[Line]]] | None = None,
     ) -> None:
         super().__init__()
         self._title = title
@@ -59,8 +62,20 @@ class TextDialog(ModalScreen[None]):
         self.dismiss()
 
 
-def _joined(lines: Sequence[str | Text]) -> Text:
-    return Text("\n").join(line if isinstance(line, Text) else Text(line) for line in lines)
+def _joined(lines: Sequence[Line]) -> RenderableType:
+    """A line each; a pair has its first part at the left, and the second wraps beside it."""
+    grid = Table.grid(padding=(0, 2, 0, 0), expand=False)
+    grid.add_column(style="bold", no_wrap=True)
+    grid.add_column(overflow="fold")
+    parts: list[RenderableType] = []
+    for line in lines:
+        if isinstance(line, str):
+            parts.append(Text(line))
+            continue
+        if not grid.row_count:
+            parts.append(grid)
+        grid.add_row(Text(line[0]), Text(line[1]))
+    return Group(*parts)
 
 
 class ConfirmDialog(ModalScreen[bool]):
@@ -116,7 +131,7 @@ class FieldsDialog(ModalScreen[Mapping[str, str] | None]):
     def __init__(
         self,
         title: str,
-        lines: Sequence[str | Text],
+        lines: Sequence[Line],
         fields: Mapping[str, str],
         *,
         given: Mapping[str, str],

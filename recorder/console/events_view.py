@@ -66,7 +66,6 @@ class EventsView(View):
     title = "Events"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "filter", "Filter"),
-        Binding("enter", "show", "Whole event"),
         Binding("escape", "clear", "Clear", show=False),
     ]
 
@@ -116,7 +115,3 @@ class EventsView(View):
     def action_clear(self) -> None:
         """Show all."""
         self.query_one(FilterBar).action_leave(clear=True)
-
-    def action_show(self) -> None:
-        """Show the event under the cursor."""
-        self.query_one(RowList).action_choose()

@@ -53,6 +53,8 @@ class Link:
             raise OtherVersionError(f"what listens at {self.address} is no recorder of this version") from error
 
     async def _exchange(self, request: bytes) -> bytes:
+        if self._streams is not None and self._streams[0].at_eof():
+            self.close()  # the recorder was started anew since
         if self._streams is None:
             self._streams = await asyncio.open_unix_connection(self.address, limit=_LONGEST_ANSWER)
         reader, writer = self._streams

@@ -45,6 +45,8 @@ _LOSSES: Final = ("late", "failed", "skipped", "shed")
 def overview_lines(board: Board, width: int, glyphs: Glyphs, *, height: int = 0) -> list[Text]:
     """All lines, each no wider than asked; the last events where the height leaves room for them."""
     lines = _all_lines(board, width, glyphs)
+    if height and len(lines) > height:
+        lines = [line for line in lines if line]
     room = height - len(lines) - 2
     if room < 1 or not board.events:
         return lines

@@ -53,9 +53,9 @@ class ParameterRows:
         )
         return (
             Text(mark(shown.state, glyphs), style),
-            _name(parameter.name, widths[1], glyphs),
+            name_text(parameter.name, widths[1], glyphs),
             _value(parameter, shown, glyphs),
-            Text(parameter.unit, "dim" if not shown.is_live else ""),
+            Text(unit_text(parameter), "dim" if not shown.is_live else ""),
             _wanted(parameter, shown, has_desired=bool(widths[5])),
             value_text(parameter.desired, parameter.data_type, unknown=""),
             Text(deviation(compared, wanted, scale, 9, glyphs), "yellow" if is_off else "cyan"),
@@ -79,7 +79,7 @@ def _scale(parameter: ParameterRow, wanted: float | None) -> tuple[float, float 
     return abs(wanted or 0.0) / 10 or 1.0, None
 
 
-def _name(name: str, width: int, glyphs: Glyphs) -> Text:
+def name_text(name: str, width: int, glyphs: Glyphs) -> Text:
     """Component dim, parameter plain; where there is no room, the component gives way."""
     component, _, own = name.partition("/")
     room = width - len(own) - 1
@@ -100,7 +100,12 @@ def _value(parameter: ParameterRow, shown: Shown, glyphs: Glyphs) -> Text:
     text = shown.text if shown.text is not None else value_text(shown.value, parameter.data_type, unknown="")
     if not text:
         return Text(glyphs.unknown if shown.state != "none" else "", "dim")
-    return Text(text, "bold") if shown.is_live else Text(f"({text})", "dim")
+    return Text(text, "bold") if shown.is_live else Text(f"({text.strip()})", "dim")
+
+
+def unit_text(parameter: ParameterRow) -> str:
+    """Its unit; a bit says on or off, and needs none."""
+    return "" if parameter.data_type == "binary" else parameter.unit
 
 
 def limits(parameter: ParameterRow, glyphs: Glyphs) -> str:

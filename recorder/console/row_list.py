@@ -66,7 +66,7 @@ class RowList(ScrollView, can_focus=True):
         Binding("pagedown", "page(1)", "Page down", show=False),
         Binding("home", "edge(0)", "First", show=False),
         Binding("end", "edge(1)", "Last", show=False),
-        Binding("enter", "choose", "Choose", show=False),
+        Binding("enter", "choose", "Open"),
     ]
     cursor = reactive(0, repaint=False)
 

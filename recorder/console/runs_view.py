@@ -98,7 +98,7 @@ class RunsView(View):
             return
         self._asked.discard(page)
         self._rows.take(found)
-        bar.show_count(f"{whole(found.total)} runs")
+        bar.show_count(f"{whole(found.total)} {'run' if found.total == 1 else 'runs'}")
         hint.update(Text("No run is recorded yet." if not text else "No run has that in it."))
         hint.set_class(found.total == 0, "-shown")
         self.query_one(RowList).update_rows()

@@ -2,7 +2,7 @@
 
 import getpass
 from collections.abc import Mapping, Sequence
-from math import isfinite
+from math import isclose, isfinite
 from typing import ClassVar, Final
 
 from rich.text import Text
@@ -13,7 +13,7 @@ from recorder.console.board import Board
 from recorder.console.dialogs import ConfirmDialog, FieldsDialog
 from recorder.console.feed import News
 from recorder.console.filter_bar import FilterBar
-from recorder.console.parameter_rows import STYLES, limits, mark
+from recorder.console.parameter_rows import STYLES, limits, mark, name_text, unit_text
 from recorder.console.picture import ParameterRow, StepPicture
 from recorder.console.row_list import Column, RowList
 from recorder.console.view import View
@@ -29,6 +29,8 @@ COLUMNS: Final = (
     Column(title="limits", width=18),
     Column(title="quality", width=9),
 )
+_FLOAT32: Final = 1e-6
+"""What a tool keeps of a number."""
 _WORDS: Final = {"on": 1.0, "off": 0.0, "true": 1.0, "false": 0.0}
 _SEVERITY: Final = {"done": "information", "refused": "warning"}
 
@@ -48,25 +50,24 @@ class SetValueRows:
 
     def cells(self, row: int, widths: Sequence[int]) -> Sequence[Text | str]:
         """One parameter, in the order of `COLUMNS`."""
-        del widths
         parameter, glyphs = self.rows[row], self._glyphs
         shown = self._board.show(parameter)
         text = value_text(shown.value, parameter.data_type, unknown=glyphs.unknown)
-        live = Text(text, "bold") if shown.is_live else Text(f"({text})", "dim")
+        live = Text(text, "bold") if shown.is_live else Text(f"({text.strip()})", "dim")
         differs = (
             shown.is_live
             and shown.value is not None
             and parameter.desired is not None
-            and abs(shown.value - parameter.desired) > (parameter.tolerance or 0.0)
+            and not isclose(shown.value, parameter.desired, rel_tol=_FLOAT32, abs_tol=parameter.tolerance or 0.0)
         )
         desired = value_text(parameter.desired, parameter.data_type, unknown="")
         style = STYLES[shown.state]
         return (
             Text(mark(shown.state, glyphs), style),
-            parameter.name,
+            name_text(parameter.name, widths[1], glyphs),
             live,
             Text(f"!{desired}" if differs else desired, "yellow" if differs else ""),
-            parameter.unit,
+            unit_text(parameter),
             limits(parameter, glyphs),
             Text(shown.word, style),
         )
@@ -78,7 +79,6 @@ class SetValuesView(View):
     title = "Set-values"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "filter", "Filter"),
-        Binding("enter", "change", "Change"),
         Binding("w", "why", "Why so?"),
         Binding("escape", "clear", "Clear", show=False),
     ]
@@ -139,11 +139,11 @@ class SetValuesView(View):
         dialog = FieldsDialog(
             f"Change {parameter.name}",
             [
-                f"in the tool: {now} {parameter.unit}",
-                f"desired: {value_text(parameter.desired, parameter.data_type)} {parameter.unit}",
-                f"limits: {limits(parameter, self.glyphs)} {parameter.unit}",
+                f"in the tool: {now} {unit_text(parameter)}",
+                f"desired: {value_text(parameter.desired, parameter.data_type)} {unit_text(parameter)}",
+                f"limits: {limits(parameter, self.glyphs)} {unit_text(parameter)}",
             ],
-            {"value": "value", "reason": "reason", "changed_by": "your name", "during_recipe": "during a recipe"},
+            {"value": "value", "reason": "reason", "changed_by": "your name", "during_recipe": "during recipe"},
             given={"changed_by": getpass.getuser(), "during_recipe": "no"},
             check=lambda fields: check_change(parameter, fields),
             done="Go on",
@@ -160,7 +160,7 @@ class SetValuesView(View):
 
         arrow = self.glyphs.right
         lines = [
-            f"{now} {arrow} {value_text(value, parameter.data_type)} {parameter.unit}",
+            f"{now} {arrow} {value_text(value, parameter.data_type)} {unit_text(parameter)}",
             f"reason: {fields['reason']}",
             "This writes to the tool now.",
         ]
@@ -202,10 +202,6 @@ class SetValuesView(View):
     def action_clear(self) -> None:
         """Show all."""
         self.query_one(FilterBar).action_leave(clear=True)
-
-    def action_change(self) -> None:
-        """Change what is under the cursor."""
-        self.query_one(RowList).action_choose()
 
     def action_why(self) -> None:
         """Ask why the value is as it is."""

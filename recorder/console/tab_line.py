@@ -13,6 +13,7 @@ from recorder.console.board import Board
 from recorder.console.words import Glyphs, cut, span
 
 _MACHINE_FROM = 100
+_STATE = 8
 
 
 class TabLine(Widget):
@@ -35,8 +36,8 @@ class TabLine(Widget):
     def render(self) -> Text:
         """One line."""
         text = Text(no_wrap=True, overflow="crop")
-        for number, (name, title) in enumerate(self._tabs, start=1):
-            text.append(self._label(number, title), "reverse bold" if name == self.current else "")
+        for name, label in self._labels():
+            text.append(label, "reverse bold" if name == self.current else "")
         state, style = self._state()
         status = self._board.status
         machine = ""
@@ -46,9 +47,12 @@ class TabLine(Widget):
         text.append(machine, "bold")
         return text.append(state, style)
 
-    @staticmethod
-    def _label(number: int, title: str) -> str:
-        return f" {number} {title} "
+    def _labels(self) -> Sequence[tuple[str, str]]:
+        """Name and label of each tab; where there is no room, only the one in front has its title."""
+        labels = [(name, f" {number} {title} ") for number, (name, title) in enumerate(self._tabs, start=1)]
+        if sum(len(label) for _, label in labels) + _STATE <= self.size.width:
+            return labels
+        return [(name, label if name == self.current else label[:3]) for name, label in labels]
 
     def _state(self) -> tuple[str, str]:
         board, glyphs = self._board, self._glyphs
@@ -62,8 +66,8 @@ class TabLine(Widget):
     def on_click(self, event: events.Click) -> None:
         """Which tab it was."""
         left = 0
-        for number, (name, title) in enumerate(self._tabs, start=1):
-            left += len(self._label(number, title))
+        for name, label in self._labels():
+            left += len(label)
             if event.x < left:
                 self.post_message(self.Chosen(name))
                 return

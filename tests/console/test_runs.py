@@ -1,0 +1,104 @@
+"""Runs: a history of any length, its search, and runs by hand."""
+
+import pytest
+
+from tests.console.conftest import Console, Driven
+from tests.console.daemon import Daemon
+
+
+async def test_the_history_is_shown_newest_first(live: Driven) -> None:
+    """With status and audit verdict in words."""
+    await live.press("4")
+    screen = await live.until("3 runs", "lot3", "lot1", "completed", "balanced")
+    assert screen.index("lot3") < screen.index("lot1")
+    await live.press("enter")
+    await live.until("run 3", "operator: Ada", "took 0:00:59", "audit: balanced")
+
+
+async def test_a_hundred_thousand_runs_scroll_without_loading_all(daemon: Daemon, console: Console) -> None:
+    """A few pages for what is in sight."""
+    daemon.runs = 100_000
+    async with daemon.serving(), console() as driven:
+        await driven.until("LIVE")
+        await driven.press("4")
+        await driven.until("100,000 runs", "lot100000")
+        await driven.press("end")
+        await driven.until("lot1 ", "lot2 ")
+        await driven.press("pageup", "pageup", "home")
+        await driven.until("lot100000")
+        assert len(daemon.asked_for("runs_page")) < 12
+        assert max(request["limit"] for request in daemon.asked_for("runs_page")) <= 100
+
+
+async def test_a_search_asks_the_database(daemon: Daemon, live: Driven) -> None:
+    """What finds nothing says so."""
+    daemon.runs = 500
+    await live.press("4")
+    await live.until("500 runs")
+    await live.press("slash")
+    await live.type("lot77")
+    await live.until("1 run", "lot77", without="lot78")
+    await live.type("x")
+    await live.until("0 runs", "No run has that in it.")
+    await live.press("escape")
+    await live.until("500 runs")
+
+
+async def test_a_run_is_started_with_operator_lot_and_note(daemon: Daemon, live: Driven) -> None:
+    """Its operator has to be said."""
+    daemon.process = {"process_id": 70, "kind": "idle", "recipe": "", "step": None, "cycle": None}
+    await live.press("4", "n")
+    await live.until("Start a run by hand")
+    live.app.screen.query("Input").first().value = ""  # type: ignore[attr-defined]
+    await live.press("tab", "tab", "L", "7", "tab", "tab", "o", "k", "enter", "enter")
+    await live.until("Say who runs it.")
+    live.app.screen.query("Input").first().value = "Ada"  # type: ignore[attr-defined]
+    await live.press("enter")
+    await live.until("Run 78 started.")
+    asked = daemon.asked_for("runs_start")
+    assert [(a["operator"], a["lot"], a["note"]) for a in asked] == [("Ada", "L7", "ok")]
+
+
+async def test_a_run_is_stopped_only_after_a_question(daemon: Daemon, live: Driven) -> None:
+    """A stray Enter does nothing."""
+    await live.press("4", "x")
+    await live.until("Stop run 77?", "The tool is not touched")
+    await live.press("enter")
+    await live.until("search /")
+    assert not daemon.asked_for("runs_stop")
+    await live.press("x", "y")
+    await live.until("Run 77 stopped.")
+    await live.press("x")
+    await live.until("No run is under way.")
+
+
+async def test_what_the_recorder_refuses_is_said(daemon: Daemon, live: Driven) -> None:
+    """In its own words."""
+    await live.press("4", "n")
+    await live.until("Start a run by hand")
+    await live.press("tab", "tab", "tab", "tab", "tab", "enter")
+    await live.until("run 77 is under way")
+    assert daemon.process is not None
+    assert daemon.process["process_id"] == 77
+
+
+async def test_a_database_that_is_away_spoils_this_view_alone(daemon: Daemon, live: Driven) -> None:
+    """It says so, and comes back by a key."""
+    daemon.database_is_away = True
+    await live.press("4")
+    await live.until("The history cannot be read now", "is not reachable", "LIVE")
+    daemon.database_is_away = False
+    await live.press("r")
+    await live.until("3 runs", without="cannot be read")
+
+
+@pytest.mark.parametrize(("view", "key"), [("4", "n"), ("4", "x"), ("5", "enter")])
+async def test_a_console_that_only_shows_changes_nothing(daemon: Daemon, console: Console, view: str, key: str) -> None:
+    """As in a browser."""
+    async with daemon.serving(), console(read_only=True) as driven:
+        await driven.until("LIVE")
+        await driven.press(view)
+        await driven.until("runs" if view == "4" else "1 can be set")
+        await driven.press(key)
+        await driven.until("This console only shows")
+    assert {request["command"] for request in daemon.asked} <= {"status", "parameters", "values", "events", "runs_page"}
