@@ -93,6 +93,11 @@ class ConsoleApp(App[None]):
         self._live.close()
         self._questions.close()
 
+    def get_key_display(self, binding: Binding) -> str:
+        """As textual shows it; in plain letters where the terminal has no others."""
+        shown = super().get_key_display(binding)
+        return shown if shown.isascii() or self.encoding_is_unicode else binding.key.partition(",")[0].capitalize()
+
     # what is shown
 
     @property
@@ -101,11 +106,16 @@ class ConsoleApp(App[None]):
         return self.screen_stack[0].query_one(f"#{self.screen_stack[0].query_one(ContentSwitcher).current}", View)
 
     def _wanted(self) -> Sequence[int]:
-        trends = self.screen_stack[0].query_one(TrendsView).wanted
-        return list(dict.fromkeys([*self.view.wanted, *trends]))
+        if not self.screen_stack:
+            return ()
+        try:
+            trends = self.screen_stack[0].query_one(TrendsView).wanted
+            return list(dict.fromkeys([*self.view.wanted, *trends]))
+        except NoMatches:  # in mid-close its widgets are gone one by one
+            return ()
 
     def _take_news(self, news: News) -> None:
-        if not self.is_running:
+        if not self.screen_stack:
             return
         try:
             self.view.take_news(news)
@@ -116,6 +126,8 @@ class ConsoleApp(App[None]):
 
     def _tick(self) -> None:
         """What changes with time alone: ages, and how long the daemon has been away."""
+        if not self.screen_stack or not self.screen_stack[0].query("#fault"):
+            return
         screen = self.screen_stack[0]
         screen.query_one(TabLine).refresh()
         fault = screen.query_one("#fault", Static)

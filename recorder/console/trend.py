@@ -82,7 +82,7 @@ def band_line(bands: Sequence[Band], from_us: int, to_us: int, width: int, glyph
             starts.clear()  # only the last one that began before the window reaches into it
         starts.append((max(0, column), label))
     cells = [" "] * width
-    ends = [column for column, _ in starts[1:]] + [width]
+    ends = [*(column for column, _ in starts[1:]), width][: len(starts)]
     for (column, label), end in zip(starts, ends, strict=True):
         text = f"{glyphs.separator}{label}" if len(label) + 1 < end - column else glyphs.separator
         cells[column : column + len(text)] = text[: width - column]

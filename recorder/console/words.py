@@ -8,6 +8,7 @@ from typing import Final
 
 UNKNOWN: Final = "—"
 _DIGITS: Final = 5
+_BLANKS: Final = 2
 _LARGEST: Final = 1e7
 _SMALLEST: Final = 1e-3
 _MINUTE_S: Final = 60
@@ -69,7 +70,11 @@ def aligned(value: float | None, *, unknown: str = UNKNOWN) -> str:
         return f"{mantissa}e{int(exponent)}"
     digits = 0 if value == 0 else max(0, _DIGITS - 1 - floor(log10(size)))
     text = f"{value:.{digits}f}"
-    return text.rstrip("0").rstrip(".").ljust(len(text)) if digits else text
+    if not digits:
+        return text
+    short = text.rstrip("0").rstrip(".")
+    # one that is far shorter is a figure that somebody chose, and does not change
+    return short.ljust(len(text)) if len(text) - len(short) <= _BLANKS else short
 
 
 def value_text(value: float | None, data_type: str | None, *, unknown: str = UNKNOWN) -> str:

@@ -46,6 +46,12 @@ class Driven:
         names = {" ": "space", "/": "slash", "_": "underscore", ".": "full_stop", "-": "minus"}
         await self.press(*(names.get(letter, letter) for letter in text))
 
+    async def until_told(self, text: str) -> None:
+        """Wait for a notification with this text; on the screen its lines stand among others."""
+        async with asyncio.timeout(DEADLINE_S):
+            while not any(text in notification.message for notification in self.app._notifications):
+                await self.pilot.pause(0.02)
+
     def _says(self, texts: tuple[str, ...], without: str | None) -> bool:
         """Whether the screen has these, wherever its lines break."""
         words = " ".join(self.screen.split())

@@ -54,7 +54,7 @@ async def test_a_run_is_started_with_operator_lot_and_note(daemon: Daemon, live:
     await live.until("Say who runs it.")
     live.app.screen.query("Input").first().value = "Ada"  # type: ignore[attr-defined]
     await live.press("enter")
-    await live.until("Run 78 started.")
+    await live.until_told("Run 78 started.")
     asked = daemon.asked_for("runs_start")
     assert [(a["operator"], a["lot"], a["note"]) for a in asked] == [("Ada", "L7", "ok")]
 
@@ -67,9 +67,9 @@ async def test_a_run_is_stopped_only_after_a_question(daemon: Daemon, live: Driv
     await live.until("search /")
     assert not daemon.asked_for("runs_stop")
     await live.press("x", "y")
-    await live.until("Run 77 stopped.")
+    await live.until_told("Run 77 stopped.")
     await live.press("x")
-    await live.until("No run is under way.")
+    await live.until_told("No run is under way.")
 
 
 async def test_what_the_recorder_refuses_is_said(daemon: Daemon, live: Driven) -> None:
@@ -77,7 +77,7 @@ async def test_what_the_recorder_refuses_is_said(daemon: Daemon, live: Driven) -
     await live.press("4", "n")
     await live.until("Start a run by hand")
     await live.press("tab", "tab", "tab", "tab", "tab", "enter")
-    await live.until("run 77 is under way")
+    await live.until_told("run 77 is under way")
     assert daemon.process is not None
     assert daemon.process["process_id"] == 77
 
@@ -100,5 +100,5 @@ async def test_a_console_that_only_shows_changes_nothing(daemon: Daemon, console
         await driven.press(view)
         await driven.until("runs" if view == "4" else "1 can be set")
         await driven.press(key)
-        await driven.until("This console only shows")
+        await driven.until_told("This console only shows")
     assert {request["command"] for request in daemon.asked} <= {"status", "parameters", "values", "events", "runs_page"}

@@ -36,7 +36,7 @@ async def test_a_change_is_asked_confirmed_and_read_back(daemon: Daemon, live: D
     assert (asked["reason"], asked["during_recipe"]) == ("new recipe", False)
     assert asked["changed_by"]
     await live.press("enter")
-    await live.until("● Heater/temperature_set", "140.5")
+    await live.until("● temperature_set", "140.5")
 
 
 async def test_no_is_no(daemon: Daemon, live: Driven) -> None:
@@ -63,7 +63,7 @@ async def test_a_recorder_that_takes_no_set_values_is_a_polite_word(daemon: Daem
         await fill(driven, "141", "x")
         await driven.until("Write Heater/temperature_set?")
         await driven.press("y")
-        await driven.until("does not take set-values yet", "Nothing was written.")
+        await driven.until_told("does not take set-values yet: update it. Nothing was written.")
 
 
 async def test_a_refusal_is_shown_with_its_reason(daemon: Daemon, live: Driven) -> None:

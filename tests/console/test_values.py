@@ -1,9 +1,9 @@
 """The values: live where they are, never where they are not, found as one types, ten thousand as well as ten."""
 
-import time
-
+from hal.health import DeviceState
+from hal.quality import Quality
 from tests.console.conftest import Console, Driven
-from tests.console.daemon import Daemon, DeviceState, Quality, make_definitions
+from tests.console.daemon import Daemon, make_definitions
 
 
 async def test_a_value_is_shown_with_unit_set_value_quality_and_age(live: Driven) -> None:
@@ -11,7 +11,7 @@ async def test_a_value_is_shown_with_unit_set_value_quality_and_age(live: Driven
     await live.press("2")
     screen = await live.until("chamber_pressure", "31 of 31")
     line = next(line for line in screen.splitlines() if "chamber_pressure" in line)
-    assert line.split() == ["●", "Process/chamber_pressure", "0.5", "Torr", "good", "<1", "s"]
+    assert line.split() == ["●", "Pr…/chamber_pressure", "0.5", "Torr", "good", "<1", "s"]
     line = next(line for line in screen.splitlines() if "temperature_set" in line)
     assert "d 120" in line
     assert "█" in line, "far below the desired value"
@@ -28,21 +28,21 @@ async def test_a_change_is_drawn(daemon: Daemon, live: Driven) -> None:
 async def test_a_value_that_is_bad_is_in_brackets_with_the_word_why(daemon: Daemon, live: Driven) -> None:
     """And its last good one is kept, with its age."""
     await live.press("2")
-    await live.until("● Process/chamber_pressure")
+    await live.until("● Pr…/chamber_pressure")
     daemon.set("Process/chamber_pressure", 0.5, Quality.COMMUNICATION_FAILURE)
-    await live.until("✕ Process/chamber_pressure", "(0.5)", "no answer")
+    await live.until("✕ Pr…/chamber_pressure", "(0.5)", "no answer")
     daemon.set("Process/chamber_pressure", 2000.0, Quality.OUT_OF_RANGE)
-    await live.until("◐ Process/chamber_pressure", "2000", "range")
+    await live.until("◐ Pr…/chamber_pressure", "2000", "range")
     daemon.set("Process/chamber_pressure", 0.25, Quality.FROZEN)
-    await live.until("◐ Process/chamber_pressure", "(0.25)", "frozen")
+    await live.until("◐ Pr…/chamber_pressure", "(0.25)", "frozen")
 
 
 async def test_a_value_that_is_no_longer_scanned_looks_stale(daemon: Daemon, live: Driven) -> None:
     """The daemon answers, and its scans do not end."""
     await live.press("2")
-    await live.until("● Process/chamber_pressure")
+    await live.until("● Pr…/chamber_pressure")
     daemon.now_us += 12_000_000
-    await live.until("○ Process/chamber_pressure", "(0.5)", "stale", "12 s")
+    await live.until("○ Pr…/chamber_pressure", "(0.5)", "stale", "12 s")
 
 
 async def test_what_is_not_configured_says_so(live: Driven) -> None:
@@ -107,15 +107,3 @@ async def test_ten_thousand_parameters_scroll_and_only_those_in_sight_are_asked_
         asked = many.asked_for("values")
         assert max(len(request["ids"]) for request in asked) < 60
         assert all(request.get("limit", 500) <= 500 for request in many.asked_for("parameters"))
-
-
-async def test_a_key_is_on_the_screen_within_a_tenth_of_a_second(live: Driven) -> None:
-    """Median of twenty, half of what the machine has may be another's."""
-    await live.press("2")
-    await live.until("31 of 31")
-    spans = []
-    for _ in range(20):
-        began_s = time.perf_counter()
-        await live.press("down")
-        spans.append(time.perf_counter() - began_s)
-    assert sorted(spans)[10] < 0.1, spans
