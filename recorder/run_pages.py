@@ -66,7 +66,7 @@ class RunPages:
         asked = parse_request(RunsPageRequest, request)
         until = _moment(asked.until_us) if asked.until_us else datetime.now(UTC)
         # PostgreSQL's text has no NUL
-        search = asked.search.replace("\0", "").encode(errors="replace").decode()
+        search = asked.search.replace("\0", "")
         page: list[Mapping[str, Any]] = await self._fetch(
             "console_runs_page", self._machine, until, search, asked.offset, asked.limit
         )

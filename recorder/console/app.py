@@ -9,12 +9,13 @@ from textual import events
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.css.query import NoMatches
-from textual.widgets import ContentSwitcher, Footer, Static
+from textual.widgets import ContentSwitcher, Footer, Input, Static
 
 from recorder.console.board import Board
 from recorder.console.dialogs import Line, TextDialog
 from recorder.console.events_view import EventsView
 from recorder.console.feed import Feed, News
+from recorder.console.filter_bar import FilterBar
 from recorder.console.link import Link
 from recorder.console.overview_view import OverviewView
 from recorder.console.picture import ParameterRow, ReasonPicture, parse
@@ -53,7 +54,9 @@ class ConsoleApp(App[None]):
     CSS_PATH = "console.tcss"
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [
-        *(Binding(str(at), f"show('{name}')", name, show=False) for at, name in enumerate(_VIEWS, start=1)),
+        # before any widget has them, so that what is typed next goes already where they lead
+        *(Binding(str(at), f"show('{name}')", show=False, priority=True) for at, name in enumerate(_VIEWS, start=1)),
+        Binding("slash", "filter", "Filter", show=False, priority=True),
         Binding("question_mark", "help", "Help", key_display="?"),
         Binding("q", "quit", "Quit"),
     ]
@@ -146,10 +149,19 @@ class ConsoleApp(App[None]):
     def ask_soon(self) -> None:
         """Other values are in sight: ask for them at the next turn, which is soon."""
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Digits and the slash are text where somebody types."""
+        if action in {"show", "filter"} and (len(self.screen_stack) > 1 or isinstance(self.focused, Input)):
+            return False
+        return super().check_action(action, parameters)
+
+    def action_filter(self) -> None:
+        """Type into the filter of the view in front, where it has one."""
+        for bar in self.view.query(FilterBar):
+            bar.focus_input()
+
     def action_show(self, name: str) -> None:
         """Bring a view to the front."""
-        if len(self.screen_stack) > 1:
-            return
         self.query_one(ContentSwitcher).current = name
         self.query_one(TabLine).current = name
         self.view.take_news(News.PARAMETERS)

@@ -7,7 +7,7 @@ import pytest
 from tests.recorder.cli.command import Commands
 
 COMMANDS = (
-    *("", "demo", "run", "simulate", "status", "definitions", "definitions import", "definitions list"),
+    *("", "demo", "run", "simulate", "status", "console", "definitions", "definitions import", "definitions list"),
     *("runs", "runs list", "runs show", "runs start", "runs stop"),
     *("database", "database migrate", "database url", "database serve"),
 )
