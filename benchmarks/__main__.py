@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from benchmarks import copy_rate, daemon_cost, jitter, request_count, scan_1000, simulator_rate
+from benchmarks import console_cost, copy_rate, daemon_cost, jitter, request_count, scan_1000, simulator_rate
 from benchmarks.figure import FULL, QUICK, Figure, Lengths
 from benchmarks.machine import Machine, look_at
 from benchmarks.rig import Server, default_folder, server
@@ -25,7 +25,7 @@ from recorder.cli.app import run_async
 
 ROWS: Final = (
     *(request_count.ROW, copy_rate.ROW, daemon_cost.CPU, daemon_cost.LATENCY),
-    *(jitter.ROW, scan_1000.ROW, simulator_rate.ROW),
+    *(jitter.ROW, scan_1000.ROW, simulator_rate.ROW, console_cost.ROW),
 )
 _VERDICT_STYLE: Final = {"reached": "green", "MISSED": "bold red", "skipped": "yellow"}
 
@@ -68,6 +68,8 @@ async def measure(place: Server, lengths: Lengths, rows: Sequence[str]) -> list[
     of_daemon = frozenset(rows) & {daemon_cost.CPU, daemon_cost.LATENCY}
     if of_daemon:
         figures += await daemon_cost.measure(place, lengths, of_daemon)
+    if console_cost.ROW in rows:
+        figures += await console_cost.measure(place, lengths)
     if jitter.ROW in rows:
         figures += await jitter.measure(place.folder, seconds=lengths.jitter_s)
     if scan_1000.ROW in rows:

@@ -101,7 +101,7 @@ class Board:
     Attributes:
         fault: why the daemon is not heard; None while it is.
         lost_s: when it was last heard.
-        trusts: how long without an answer until nothing looks live.
+        changed: how many values the last answer had anew.
     """
 
     def __init__(self, monotonic_s: Callable[[], float] = time.monotonic) -> None:
@@ -119,6 +119,7 @@ class Board:
         self.trends: dict[int, deque[tuple[int, float | None]]] = {}
         self.bands: deque[Band] = deque(maxlen=KEPT_BANDS)
         self.epoch, self.version = "", 0
+        self.changed = 0
         self.events_epoch, self.last_event = "", 0
         self._plans: Sequence[tuple[str, int, int | None, str | None]] = ()
         self._now_us = 0
@@ -154,6 +155,7 @@ class Board:
         if picture.epoch != self.epoch:
             self.values.clear()
         self.epoch, self.version = picture.epoch, picture.version
+        self.changed = len(picture.ids) + len(picture.texts)
         self._plans, self._now_us, self._heard_s = picture.plans, picture.now_us, now_s
         for at, parameter_id in enumerate(picture.ids):
             self._take(parameter_id, picture, at)

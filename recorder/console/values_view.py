@@ -14,6 +14,12 @@ from recorder.console.row_list import RowList
 from recorder.console.view import View
 from recorder.console.words import whole
 
+_FEW = 10
+"""Changes that are drawn at once; a screen full of them is drawn less often."""
+_MANY_S = 0.2
+_QUIET_S = 0.5
+"""Where nothing changed, ages alone are drawn."""
+
 
 class ValuesView(View):
     """A list of all parameters with a filter."""
@@ -25,6 +31,10 @@ class ValuesView(View):
         Binding("t", "trend", "Trend"),
         Binding("escape", "clear", "Clear", show=False),
     ]
+
+    def __init__(self, *, id: str) -> None:  # noqa: A002  (textual's word)
+        super().__init__(id=id)
+        self._drawn_s = 0.0
 
     def compose(self) -> ComposeResult:
         """Filter and list."""
@@ -51,6 +61,11 @@ class ValuesView(View):
         """Other parameters, or other values of those in sight."""
         if news is News.PARAMETERS or (not self._rows.rows and self.board.parameters):
             self._filter()
+        now_s, changed = self.board.monotonic_s(), self.board.changed
+        least_s = _QUIET_S if not changed else _MANY_S if changed > _FEW else 0.0
+        if news is News.VALUES and now_s - self._drawn_s < least_s:
+            return
+        self._drawn_s = now_s
         self.query_one(RowList).update_rows()
 
     def _filter(self) -> None:
