@@ -17,6 +17,13 @@ _LONGEST: Final = 200
 _REFRESH_S: Final = 1.0
 
 
+def _button(label: str, id: str) -> Button:  # noqa: A002  (textual's word)
+    """A button that may be pressed again at once: textual's takes no key while it still looks pressed."""
+    button = Button(label, id=id)
+    button.active_effect_duration = 0
+    return button
+
+
 class TextDialog(ModalScreen[None]):
     """Lines to read; any of the usual keys closes it.
 
@@ -44,7 +51,7 @@ class TextDialog(ModalScreen[None]):
             yield Static(Text(self._title), classes="title")
             yield Static(_joined(self._lines), id="lines")
             with Horizontal(classes="buttons"):
-                yield Button("< Close >", id="close")
+                yield _button("< Close >", id="close")
 
     def on_mount(self) -> None:
         """Begin to keep the lines fresh."""
@@ -97,8 +104,8 @@ class ConfirmDialog(ModalScreen[bool]):
             yield Static(Text(self._title), classes="title")
             yield Static(_joined(self._lines))
             with Horizontal(classes="buttons"):
-                yield Button("< No, leave it: n >", id="no")
-                yield Button(f"< {self._yes}: y >", id="yes")
+                yield _button("< No, leave it: n >", id="no")
+                yield _button(f"< {self._yes}: y >", id="yes")
 
     def on_mount(self) -> None:
         """The harmless answer first."""
@@ -153,8 +160,8 @@ class FieldsDialog(ModalScreen[Mapping[str, str] | None]):
                     yield Input(self._given.get(name, ""), id=f"field-{name}", max_length=_LONGEST)
             yield Static("", classes="error")
             with Horizontal(classes="buttons"):
-                yield Button(f"< {self._done} >", id="done")
-                yield Button("< Leave it: Esc >", id="leave")
+                yield _button(f"< {self._done} >", id="done")
+                yield _button("< Leave it: Esc >", id="leave")
 
     def on_mount(self) -> None:
         """Begin at the first field."""
