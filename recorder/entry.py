@@ -6,11 +6,12 @@ their column list.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final, Self
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
+"""1 did not say which slots a count counts; it is still read."""
 COLUMNS: Final = ("timestamp", "process_id", "value", "set_value", "parameter_id", "quality")
 
 
@@ -48,6 +49,7 @@ class SlotCount:
         minute: UTC seconds since 1970 of the start of the minute.
         cause: short cause of a failure or a loss; empty where there is nothing to say.
         rows: rows that these slots store.
+        slots_at: the numbers of these slots as half-open ranges; empty where an older release did not say.
     """
 
     process_id: int
@@ -58,6 +60,38 @@ class SlotCount:
     cause: str = ""
     slots: int
     rows: int
+    slots_at: Sequence[tuple[int, int]] = ()
+
+    @classmethod
+    def from_plain(cls, fields: Sequence[Any]) -> Self:
+        """Build a count from what `Entry.encode_header` wrote; format 1 ends with the rows."""
+        process_id, device, interval_ms, minute, outcome, cause, slots, rows, *slots_at = fields
+        return cls(
+            process_id=process_id,
+            device=device,
+            interval_ms=interval_ms,
+            minute=minute,
+            outcome=Outcome(outcome),
+            cause=cause,
+            slots=slots,
+            rows=rows,
+            slots_at=tuple((first, end) for ranges in slots_at for first, end in ranges),
+        )
+
+    @property
+    def key(self) -> tuple[int, str, int, int, Outcome, str]:
+        """What counts must have in common to be summed."""
+        return self.process_id, self.device, self.interval_ms, self.minute, self.outcome, self.cause
+
+    def plus(self, later: "SlotCount") -> "SlotCount":
+        """The sum with a count of the same key, of later slots."""
+        slots_at: Sequence[tuple[int, int]] = ()
+        if self.slots_at and later.slots_at:
+            *before, (first, end) = self.slots_at
+            (next_first, next_end), *after = later.slots_at
+            joint = [(first, next_end)] if end == next_first else [(first, end), (next_first, next_end)]
+            slots_at = (*before, *joint, *after)
+        return replace(self, slots=self.slots + later.slots, rows=self.rows + later.rows, slots_at=slots_at)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,7 +131,7 @@ class Entry:
                 "last_us": self.last_us,
                 "is_idle": self.is_idle,
                 "accounting": [
-                    (s.process_id, s.device, s.interval_ms, s.minute, s.outcome, s.cause, s.slots, s.rows)
+                    (s.process_id, s.device, s.interval_ms, s.minute, s.outcome, s.cause, s.slots, s.rows, s.slots_at)
                     for s in self.accounting
                 ],
                 "header": dict(self.header),
@@ -123,19 +157,7 @@ class Entry:
             header=content["header"],
             rows=rows,
             row_count=content["row_count"],
-            accounting=tuple(
-                SlotCount(
-                    process_id=process_id,
-                    device=device,
-                    interval_ms=interval_ms,
-                    minute=minute,
-                    outcome=Outcome(outcome),
-                    cause=cause,
-                    slots=slots,
-                    rows=row_count,
-                )
-                for process_id, device, interval_ms, minute, outcome, cause, slots, row_count in content["accounting"]
-            ),
+            accounting=tuple(SlotCount.from_plain(fields) for fields in content["accounting"]),
             first_us=content["first_us"],
             last_us=content["last_us"],
             is_idle=content["is_idle"],
@@ -147,17 +169,7 @@ class Entry:
             kind=EntryKind.ACCOUNTING,
             header={**self.header, "shed": cause, "lost_rows": self.row_count},
             accounting=tuple(
-                SlotCount(
-                    process_id=s.process_id,
-                    device=s.device,
-                    interval_ms=s.interval_ms,
-                    minute=s.minute,
-                    outcome=Outcome.SHED if s.rows else s.outcome,
-                    cause=cause if s.rows else s.cause,
-                    slots=s.slots,
-                    rows=0,
-                )
-                for s in self.accounting
+                replace(s, outcome=Outcome.SHED, cause=cause, rows=0) if s.rows else s for s in self.accounting
             ),
             is_idle=self.is_idle,
         )

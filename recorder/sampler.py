@@ -22,6 +22,7 @@ MOST_UNSPOOLED: Final = 16
 _MOST_MARKS: Final = 100_000
 """Batches whose latency is followed at once; a longer backlog is drained without."""
 _MINUTE_US: Final = 60_000_000
+_DAY_US: Final = 86_400_000_000
 
 
 class Sampler:
@@ -99,7 +100,6 @@ class Sampler:
     def _record(self, slot: Slot, scan: Scan) -> None:
         recording = self._recording
         timestamps_us = recording.clock.utc_us(scan.monotonic_ns)
-        slot_us = slot.number * self._interval_ms * 1000
         entries: list[Entry] = []
         if self.has_roles and len(timestamps_us):
             entries += recording.observe(self._role_rows, scan, timestamps_us)
@@ -121,9 +121,9 @@ class Sampler:
         outcome, cause = self._outcome(slot, scan)
         first_slot = slot.number - slot.skipped
         accounting = [
-            *self._down_slots(process, first_slot),
+            *self._down_slots(first_slot),
             *self._spread(process, first_slot, slot.number, Outcome.SKIPPED, "overrun"),
-            self._count(process, slot_us // _MINUTE_US * 60, outcome, cause, rows=row_count),
+            self._count(process, (slot.number, slot.number + 1), outcome, cause, rows=row_count),
         ]
         entry = Entry(
             kind=EntryKind.POINTS,
@@ -185,41 +185,43 @@ class Sampler:
             return Outcome.LATE, ""
         return Outcome.COMPLETED, ""
 
-    def _down_slots(self, process: Process, first_slot: int) -> list[SlotCount]:
-        """After a restart in mid-run: the slots for which no recorder was there, once, if the run still goes on."""
+    def _down_slots(self, first_slot: int) -> list[SlotCount]:
+        """After a restart: the slots for which no recorder was there, once.
+
+        They are of the process that was in force before: it goes on, or is ended with the time of the restart.
+        """
         before, self._before = self._before, -1
         resumed = self._recording.resumed
-        if before < 0 or resumed is None or resumed.process_id != process.process_id:
+        if before < 0 or resumed is None:
             return []
-        if process.kind is ProcessKind.IDLE:
-            return []
-        return self._spread(process, before + 1, first_slot, Outcome.SKIPPED, "recorder_down")
+        return self._spread(resumed, before + 1, first_slot, Outcome.SKIPPED, "recorder_down")
 
     def _spread(self, process: Process, first: int, end: int, outcome: Outcome, cause: str) -> list[SlotCount]:
-        """Count the slots from `first` up to but without `end`, minute by minute."""
-        slots_of: dict[int, int] = {}
-        per_minute = max(1, _MINUTE_US // (self._interval_ms * 1000))
-        number = first
-        while number < end:
-            minute = number * self._interval_ms * 1000 // _MINUTE_US
-            next_minute_slot = -(-(minute + 1) * _MINUTE_US // (self._interval_ms * 1000))
-            upper = min(end, max(next_minute_slot, number + 1), number + per_minute)
-            slots_of[minute * 60] = slots_of.get(minute * 60, 0) + upper - number
-            number = upper
-        return [self._count(process, minute, outcome, cause, slots=slots) for minute, slots in slots_of.items()]
+        """Count the slots from `first` up to but without `end`: minute by minute, day by day beyond a day."""
+        interval_us = self._interval_ms * 1000
+        part_us = _MINUTE_US if (end - first) * interval_us <= _DAY_US else _DAY_US
+        counts: list[SlotCount] = []
+        while first < end:
+            next_part_us = (first * interval_us // part_us + 1) * part_us
+            upper = min(end, -(-next_part_us // interval_us))
+            counts.append(self._count(process, (first, upper), outcome, cause))
+            first = upper
+        return counts
 
     def _count(
-        self, process: Process, minute: int, outcome: Outcome, cause: str, *, slots: int = 1, rows: int = 0
+        self, process: Process, slots_at: tuple[int, int], outcome: Outcome, cause: str, *, rows: int = 0
     ) -> SlotCount:
+        first, end = slots_at
         return SlotCount(
             process_id=process.process_id,
             device=self._device.name,
             interval_ms=self._interval_ms,
-            minute=minute,
+            minute=first * self._interval_ms * 1000 // _MINUTE_US * 60,
             outcome=outcome,
             cause=cause,
-            slots=slots,
+            slots=end - first,
             rows=rows,
+            slots_at=(slots_at,),
         )
 
     def _total(self, slot: Slot, outcome: Outcome, row_count: int) -> None:

@@ -13,7 +13,7 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -281,11 +281,8 @@ def _without_rows(entries: Iterable[Entry]) -> list[Entry]:
             continue
         tombstone = entry.tombstone("spool_write") if entry.kind is EntryKind.POINTS else entry
         for count in tombstone.accounting:
-            key = (count.process_id, count.device, count.interval_ms, count.minute, count.outcome, count.cause)
-            before = lost.get(key)
-            if before is not None:
-                count = replace(count, slots=count.slots + before.slots, rows=count.rows + before.rows)  # noqa: PLW2901
-            lost[key] = count
+            before = lost.get(count.key)
+            lost[count.key] = count if before is None else before.plus(count)
     kept = _bounded(kept)
     if lost:
         kept.append(Entry(kind=EntryKind.ACCOUNTING, header={"shed": "spool_write"}, accounting=tuple(lost.values())))

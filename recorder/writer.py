@@ -17,7 +17,7 @@ import structlog
 from recorder.batch import copy_payload
 from recorder.clock import Clock
 from recorder.database import Database, Session
-from recorder.entry import Entry, EntryKind, Outcome
+from recorder.entry import Entry, EntryKind, Outcome, SlotCount
 from recorder.errors import DatabaseError, RecorderClaimedError, SpoolError, StreamFencedError, StreamOutOfStepError
 from recorder.jsonb import to_json
 from recorder.latency import LatencyRecorder, Mark
@@ -282,23 +282,25 @@ def _day(timestamp_us: int) -> date:
 
 def _accounting(entries: Sequence[SpooledEntry]) -> list[Mapping[str, Any]]:
     """Sum the slot counts of entries, so that a backlog costs one row a minute and not one a slot."""
-    totals: dict[tuple[int, str, int, int, Outcome, str], list[int]] = {}
+    totals: dict[tuple[int, str, int, int, Outcome, str], SlotCount] = {}
     for spooled in entries:
         for count in spooled.entry.accounting:
-            key = (count.process_id, count.device, count.interval_ms, count.minute, count.outcome, count.cause)
-            total = totals.setdefault(key, [0, 0])
-            total[0] += count.slots
-            total[1] += count.rows
+            before = totals.get(count.key)
+            totals[count.key] = count if before is None else before.plus(count)
     return [
         {
-            "process_id": process_id,
-            "device": device,
-            "interval_ms": interval_ms,
-            "minute": minute,
-            "outcome": outcome,
-            "cause": cause,
-            "slots": slots,
-            "rows": rows,
+            "process_id": total.process_id,
+            "device": total.device,
+            "interval_ms": total.interval_ms,
+            "minute": total.minute,
+            "outcome": total.outcome,
+            "cause": total.cause,
+            "slots": total.slots,
+            "rows": total.rows,
+            # PostgreSQL's int8multirange; null where one of the entries does not say
+            "slots_at": "{" + ",".join(f"[{first},{end})" for first, end in total.slots_at) + "}"
+            if total.slots_at
+            else None,
         }
-        for (process_id, device, interval_ms, minute, outcome, cause), (slots, rows) in totals.items()
+        for total in totals.values()
     ]
