@@ -164,6 +164,14 @@ class WriterConfig(_Section):
     """Longest pause between two attempts while the database is away."""
 
 
+class ClockConfig(_Section):
+    """The clock of this computer, by which all samples get their time."""
+
+    wait_s: float = Field(default=30.0, ge=0, le=600)
+    """How long a start waits, at most, for a clock that is synchronised by NTP; 0 waits never. A run that goes on is
+    not waited with, nor is a clock waited for again that did not come the last time."""
+
+
 class RetentionConfig(_Section):
     """How long points are kept."""
 
@@ -202,6 +210,7 @@ class Config(BaseSettings):
     process: ProcessConfig = ProcessConfig()
     spool: SpoolConfig = SpoolConfig()
     writer: WriterConfig = WriterConfig()
+    clock: ClockConfig = ClockConfig()
     retention: RetentionConfig = RetentionConfig()
     control: ControlConfig = ControlConfig()
     log: LogConfig = LogConfig()

@@ -4,7 +4,6 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +16,7 @@ from hal.limits import PlanLimits
 from hal.load import DeviceLoad
 from recorder.acquisition import DeviceHooks, PlannedDevice, make_samplers, plan_devices, plan_limits, resolve_roles
 from recorder.clock import Clock, is_synchronised
+from recorder.clock_watch import ClockWait, ClockWatch
 from recorder.config import Config
 from recorder.control import serve
 from recorder.database import Database, DatabaseSettings
@@ -25,7 +25,9 @@ from recorder.definitions import DefinitionSet
 from recorder.entry import Entry, EntryKind
 from recorder.errors import UsageError
 from recorder.hole_file import HoleFile
+from recorder.holder import Holder
 from recorder.instance import only_recorder_of
+from recorder.kept_clock import start_clock
 from recorder.latency import LatencyRecorder
 from recorder.maintenance import maintain
 from recorder.overload import fit, measure_round_trip_ms
@@ -72,6 +74,7 @@ class Daemon:
         self._definitions: DefinitionSet | None = None
         self._planned: list[PlannedDevice] = []
         database = config.database
+        self._holder = Holder.here(config.recorder.number)
         self._source = DefinitionSource(
             machine=config.recorder.machine,
             dsn=config.require_dsn(),
@@ -83,7 +86,7 @@ class Daemon:
             DatabaseSettings(
                 dsn=config.require_dsn(),
                 schema=database.schema_name,
-                application_name=f"ald-recorder/{config.recorder.number}",
+                application_name=self._holder.application_name,
                 pool_min=database.pool_min,
                 pool_max=database.pool_max,
                 connect_timeout_s=database.connect_timeout_s,
@@ -124,15 +127,19 @@ class Daemon:
                 self._append_event(spool, "spool_set_aside", {"file": spool.set_aside.name})
             stack.push_async_callback(self._database.close)
             definitions = await self._source.obtain(self._stop)
+            wait = ClockWait(wait_s=self._config.clock.wait_s, state=spool.state)
             if definitions is not None:
-                await self._record(spool, definitions)
+                await wait.wait(self._stop, socket=self._config.control_socket, machine=self._config.recorder.machine)
+            if definitions is not None and not self._stop.is_set():
+                await self._record(spool, definitions, wait)
         log.info("stopped")
 
-    async def _record(self, spool: Spool, definitions: DefinitionSet) -> None:
+    async def _record(self, spool: Spool, definitions: DefinitionSet, wait: ClockWait) -> None:
         config = self._config
         roles = resolve_roles(config.process, definitions)
         self._definitions = definitions
         state = spool.state
+        start_clock(self._clock, state)
         tracker = ProcessTracker(
             mint=ProcessIdMint(recorder=config.recorder.number),
             context=RunContext(
@@ -155,6 +162,9 @@ class Daemon:
             state=state,
             sleep=self._timer.sleep,
         )
+        recording.is_clock_worth_waiting = wait.is_worth_waiting
+        watch = ClockWatch(recording)
+        watch.look()
         holes = HoleFile(config.recorder.data_directory / "refused_addresses.json")
         hooks = DeviceHooks(
             on_event=lambda event: self._device_event(spool, event),
@@ -167,7 +177,7 @@ class Daemon:
         writer = Writer(
             database=self._database,
             spool=spool,
-            recorder=config.recorder.number,
+            holder=self._holder,
             machine=config.recorder.machine,
             clock=self._clock,
             latency=self._latency,
@@ -178,7 +188,7 @@ class Daemon:
         async with self._control(recording, writer), asyncio.TaskGroup() as tasks:
             writing = tasks.create_task(writer.run(), name="writer")
             others = [tasks.create_task(item.device.run(), name=f"device {item.device.name}") for item in self._planned]
-            others.append(tasks.create_task(self._follow_clock(recording), name="clock"))
+            others.append(tasks.create_task(watch.run(), name="clock"))
             others.append(
                 tasks.create_task(
                     maintain(
@@ -280,18 +290,6 @@ class Daemon:
                     await writer.drained()
         if spool.depth.entries:
             log.warning("left_in_spool", entries=spool.depth.entries, writer=writer.state)
-
-    async def _follow_clock(self, recording: Recording) -> None:
-        """Lead UTC after the wall clock, and say when that was moved."""
-        while True:
-            await asyncio.sleep(1.0)
-            step = self._clock.follow()
-            if step is not None:
-                log.warning("clock_was_moved", offset_us=step.offset_us)
-                recording.clock_was_moved = True
-                self._append_event(recording.spool, "clock_step", {"offset_us": step.offset_us})
-            context = recording.tracker.context
-            recording.tracker.context = replace(context, clock_synchronised=is_synchronised())
 
     def _device_event(self, spool: Spool, event: DeviceEvent) -> None:
         kind = _EVENTS[event.state]

@@ -54,6 +54,7 @@ class Sampler:
         self._grid = grid or Grid(
             interval_ms=interval_ms, clock=recording.clock, after=self._before, sleep=recording.sleep
         )
+        self._process_id = recording.resumed.process_id if recording.resumed else None
         self._started: tuple[int, int] | None = None
         self._encoder = RowEncoder(plan.parameter_ids)
         self._unspooled: deque[asyncio.Future[int]] = deque()
@@ -110,6 +111,10 @@ class Sampler:
         entries += started
         if recording.take_over_clock(entries):
             timestamps_us = recording.clock.utc_us(scan.monotonic_ns)
+        down = self._down_slots(slot.number - slot.skipped)
+        if process.process_id != self._process_id:
+            self._process_id = process.process_id
+            slot = self._grid.renumber(slot)
         rows = self._encoder.encode(
             process_id=process.process_id,
             timestamps_us=timestamps_us,
@@ -121,7 +126,7 @@ class Sampler:
         outcome, cause = self._outcome(slot, scan)
         first_slot = slot.number - slot.skipped
         accounting = [
-            *self._down_slots(first_slot),
+            *down,
             *self._spread(process, first_slot, slot.number, Outcome.SKIPPED, "overrun"),
             self._count(process, (slot.number, slot.number + 1), outcome, cause, rows=row_count),
         ]
@@ -152,10 +157,10 @@ class Sampler:
     def _record_jitter(self, slot: Slot, scan: Scan) -> None:
         """How far the time from start to start is from the intervals in between."""
         if self._started is not None:
-            number, started_ns = self._started
-            due_ns = (slot.number - number) * self._interval_ms * 1_000_000
+            before_ns, started_ns = self._started
+            due_ns = slot.due_ns - before_ns
             self._recording.latency.record("jitter", abs(scan.started_ns - started_ns - due_ns))
-        self._started = slot.number, scan.started_ns
+        self._started = slot.due_ns, scan.started_ns
 
     def _append(self, entries: Sequence[Entry], scan: Scan, row_count: int) -> None:
         recording = self._recording

@@ -127,6 +127,7 @@ def _write_config(folder: Path, place: DatabasePlace, tool: _Tool, *, speed: flo
         "database": {"dsn": place.dsn, "schema": place.schema},
         "devices.plc": {"host": tool.host, "port": tool.port, "unit": tool.unit},
         "process": {**ROLES, "aborted_values": [ABORTED]},
+        "clock": {"wait_s": 0},
     }
     lines = []
     for section, fields in sections.items():

@@ -1,16 +1,19 @@
 """``ald-recorder runs``: what was recorded, and runs by hand."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
 from recorder.cli.app import ConfigOption, JsonOption, app, read_config, run_async
 from recorder.cli.demo_database import DatabasePlace, DemoOption, database_of
-from recorder.cli.output import duration, local_time, print_json, print_table
+from recorder.cli.output import clock_offset, duration, local_time, print_json, print_table
 from recorder.control import ask
 from recorder.database import single_session
 from recorder.errors import UsageError
+
+_SHOWN_OFFSET_US: Final = 1000
+"""An offset of clock and times of a run below it is drift that was being followed."""
 
 runs_app = typer.Typer(help="Runs: what was recorded, start and stop.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(runs_app, name="runs")
@@ -102,6 +105,8 @@ def show(
             print(f"  {label}: {found[label]}")
     if not found["clock_synchronised"]:
         print("  the controller's clock was not synchronised")
+    if abs(found["clock_offset_us"]) >= _SHOWN_OFFSET_US:
+        print(f"  the controller's clock was {clock_offset(found['clock_offset_us'])} of this run's times")
     cycles = sum(step["kind"] == "cycle" for step in found["steps"])
     print(f"  {cycles} cycles and {sum(step['kind'] == 'step' for step in found['steps'])} steps, as sampled")
     qualities = ", ".join(f"{count} {name}" for name, count in found["quality"].items())

@@ -13,7 +13,7 @@ SELECT run.id, machine.name AS machine, run.kind, run.recipe, run.operator, run.
 -- One run with its labels and how many points are stored for it.
 SELECT run.id, machine.name AS machine, run.kind, run.recipe, run.operator, run.lot, run.substrate, run.note,
        run.run_counter, run.status, run.started_at, run.ended_at, run.definitions_version, run.time_scale,
-       run.clock_synchronised, run.audit_verdict,
+       run.clock_synchronised, run.clock_offset_us, run.audit_verdict,
        (SELECT count(*)
           FROM process_data point
          WHERE point.process_id = run.id

@@ -45,16 +45,18 @@ WITH machine AS (
     RETURNING id
 )
 INSERT INTO process_runs (id, machine_id, kind, recipe, operator, lot, substrate, note, run_counter, started_at,
-                          definitions_version, time_scale, clock_synchronised)
+                          definitions_version, time_scale, clock_synchronised, clock_offset_us)
 SELECT $1::int8, machine.id, $3::text, $4::text, $5::text, $6::text, $7::text, $8::text, $9::int8,
-       to_timestamp(0) + $10::int8 * interval '1 microsecond', $11::text, $12::float8, $13::boolean
+       to_timestamp(0) + $10::int8 * interval '1 microsecond', $11::text, $12::float8, $13::boolean,
+       coalesce($14::int8, 0)
   FROM machine
     ON CONFLICT (id) DO NOTHING;
 
 -- name: end_process_run
 -- Ends a run.
 UPDATE process_runs
-   SET status = $2::text, ended_at = to_timestamp(0) + $3::int8 * interval '1 microsecond'
+   SET status = $2::text, ended_at = to_timestamp(0) + $3::int8 * interval '1 microsecond',
+       clock_offset_us = coalesce($4::int8, clock_offset_us)
  WHERE id = $1::int8;
 
 -- name: start_process_step

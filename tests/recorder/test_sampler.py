@@ -318,8 +318,11 @@ async def test_a_manual_start_takes_a_moved_clock_over_too(
         time.wall_us += 90_000_000
         b.recording.clock_was_moved = b.clock.follow() is not None
         await b.recording.spool_now(b.recording.tracker.start_manual(b.clock.now_us()))
-        [started] = await b.entries()
+        started, told = await b.entries()
         assert started.header["started_us"] == time.wall_us
+        assert told.header["event"] == "clock_taken_over"
+        assert (told.header["occurred_us"], told.header["process_id"]) == (time.wall_us, started.header["process_id"])
+        assert told.header["detail"]["moved_us"] == 90_000_000
         assert b.recording.tracker.current is not None
         assert b.recording.tracker.current.started_us == time.wall_us
 
