@@ -1,6 +1,7 @@
 """PostgreSQL: the pool, its prepared statements and COPY. The only file that knows asyncpg."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -10,17 +11,17 @@ from typing import Any, Final, Self
 import asyncpg
 
 from recorder.dsn import describe_dsn, wrong_dsn
+from recorder.entry import COLUMNS
 from recorder.errors import (
+    ContentRefusedError,
     DatabaseError,
     DatabaseUnreachableError,
     StreamFencedError,
     StreamOutOfStepError,
 )
+from recorder.keepalive import keep_alive, server_keepalives
 from sql import QUERIES
 from sql.literal import with_arguments
-
-POINT_COLUMNS: Final = ("timestamp", "process_id", "value", "set_value", "parameter_id", "quality")
-"""Columns of ``process_data_points`` in the order in which `recorder.batch` encodes them."""
 
 _UNREACHABLE: Final = (
     OSError,
@@ -34,9 +35,8 @@ _UNREACHABLE: Final = (
     asyncpg.TooManyConnectionsError,
     asyncpg.InternalClientError,
 )
-_COPY_POINTS: Final = (
-    'COPY process_data_points ("timestamp", process_id, value, set_value, parameter_id, quality) '
-    "FROM STDIN (FORMAT binary)"
+_COPY_POINTS: Final = "COPY process_data_points ({}) FROM STDIN (FORMAT binary)".format(
+    ", ".join(f'"{column}"' for column in COLUMNS)
 )
 _STREAM_ERRORS: Final = {"AL001": StreamFencedError, "AL002": StreamOutOfStepError}
 
@@ -63,9 +63,13 @@ def translate(error: BaseException, *, operation: str, dsn: str) -> DatabaseErro
         return DatabaseUnreachableError(
             f"{operation}: {where} is not reachable ({reason}); check that it runs and that [database] dsn is right"
         )
-    state = getattr(error, "sqlstate", None)
-    kind = _STREAM_ERRORS.get(str(state), DatabaseError)
-    return kind(f"{operation}: {where}: {said}")
+    return _by_state(str(getattr(error, "sqlstate", None)), f"{operation}: {where}: {said}", said)
+
+
+def _by_state(state: str, message: str, said: str) -> DatabaseError:
+    if state[:2] in ContentRefusedError.CLASSES:
+        return ContentRefusedError(message, sqlstate=state, said=said)
+    return _STREAM_ERRORS.get(state, DatabaseError)(message)
 
 
 FOREIGN_ERRORS: Final = (
@@ -107,6 +111,12 @@ def quote_identifier(name: str) -> str:
 class _Connection(asyncpg.Connection):
     """What asyncpg can do but does not offer."""
 
+    @property
+    def wire(self) -> socket.socket:
+        """What the connection goes over."""
+        found: socket.socket = self._transport.get_extra_info("socket")  # type: ignore[attr-defined]
+        return found
+
     async def warm(self, texts: Iterable[str]) -> None:
         """Put statements into the cache before anyone asks for them.
 
@@ -127,6 +137,7 @@ class DatabaseSettings:
     Attributes:
         dsn: ``postgresql://user:password@host:port/database``.
         schema: the schema that holds all tables.
+        dead_after_s: silence after which either side takes a connection over TCP for dead.
         prepared: names of the statements that each connection prepares as it opens.
         prepared_statements: false behind a pooler in transaction mode.
     """
@@ -140,6 +151,7 @@ class DatabaseSettings:
     acquire_timeout_s: float = 30
     statement_timeout_s: float = 60
     lock_timeout_s: float = 10
+    dead_after_s: float = 10
     prepared: Sequence[str] = ()
     prepared_statements: bool = True
 
@@ -200,7 +212,7 @@ class Session:
         """COPY a ready binary payload into ``process_data_points``.
 
         Args:
-            payload: header, rows and trailer of PostgreSQL's binary COPY format, columns `POINT_COLUMNS`.
+            payload: header, rows and trailer of PostgreSQL's binary COPY format, columns `recorder.entry.COLUMNS`.
 
         Raises:
             DatabaseError: naming the place.
@@ -209,14 +221,14 @@ class Session:
             await self._connection.copy_to_table(
                 "process_data_points",
                 source=payload,  # type: ignore[arg-type]  # the stubs do not know that it takes buffers
-                columns=POINT_COLUMNS,
+                columns=COLUMNS,
                 format="binary",
             )
         except FOREIGN_ERRORS as error:
             raise translate(error, operation="copy process_data_points", dsn=self._dsn) from error
 
     async def commit(self, statements: Sequence[tuple[str, Sequence[object]]], payload: bytearray | None) -> None:
-        """Run named statements and then COPY, in one transaction and in one round trip.
+        """Run named statements and then COPY in one round trip, in one transaction or as part of the one that is open.
 
         PostgreSQL runs all statements of one simple query message as one transaction, and asyncpg sends the payload
         of a COPY without waiting; BEGIN, each statement, COPY and COMMIT one after the other take a round trip each.
@@ -240,6 +252,9 @@ class Session:
                 )
         except FOREIGN_ERRORS as error:
             raise translate(error, operation="commit", dsn=self._dsn) from error
+        except UnicodeEncodeError as error:
+            said = f"text that is no Unicode: {error.reason}"
+            raise ContentRefusedError(f"commit: {said}", said=said) from error
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:
@@ -310,6 +325,7 @@ class Database:
                     "statement_timeout": str(round(settings.statement_timeout_s * 1000)),
                     "lock_timeout": str(round(settings.lock_timeout_s * 1000)),
                     "idle_in_transaction_session_timeout": str(round(settings.statement_timeout_s * 1000)),
+                    **server_keepalives(settings.dead_after_s),
                 },
             )
         except (ValueError, asyncpg.ClientConfigurationError) as error:
@@ -324,12 +340,17 @@ class Database:
 
     async def close(self) -> None:
         """Close all connections at once; what was not committed is rolled back by the server."""
-        if self._pool is not None:
-            self._pool.terminate()
-            self._pool = None
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            # asyncpg cancels the task that replaces lost connections, and does not wait for its end
+            replacing = pool._maintenance_task  # type: ignore[attr-defined]  # noqa: SLF001
+            pool.terminate()
+            if replacing is not None:
+                await asyncio.wait([replacing], timeout=1)
 
     async def _prepare(self, connection: asyncpg.Connection) -> None:
         assert isinstance(connection, _Connection)
+        keep_alive(connection.wire, self.settings.dead_after_s)
         if self.settings.prepared_statements:
             await connection.warm(QUERIES[name].text for name in self.settings.prepared)
 

@@ -25,6 +25,8 @@ class EntryKind(StrEnum):
     """A clock, device, spool or recorder event."""
     ACCOUNTING = "accounting"
     """Outcomes of slots that made no rows, or the tombstone of rows that were shed."""
+    UNKNOWN = "unknown"
+    """What this release cannot read; its header is kept as ``spooled``, in hex, beside the ``reason``."""
 
 
 class Outcome(StrEnum):

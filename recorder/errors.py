@@ -6,6 +6,7 @@ RecorderError                        exit status 1
 ├── OutsideError               (3)   something outside is not there
 │   ├── DatabaseError
 │   │   ├── DatabaseUnreachableError   no connection, or it was lost (also a ConnectionError)
+│   │   ├── ContentRefusedError        refused for what was written: it would be again
 │   │   ├── StreamFencedError          a newer epoch of this recorder writes
 │   │   ├── StreamOutOfStepError       the watermark is not where this spool left it
 │   │   ├── RecorderClaimedError       another machine holds this recorder number
@@ -53,6 +54,24 @@ class DatabaseError(OutsideError):
 
 class DatabaseUnreachableError(DatabaseError, ConnectionError):
     """There is no connection to PostgreSQL."""
+
+
+class ContentRefusedError(DatabaseError):
+    """PostgreSQL refused something for what it is, and would again.
+
+    Attributes:
+        sqlstate: PostgreSQL's code, or `UNWRITABLE` where this release cannot even ask.
+        said: what PostgreSQL said, without place and operation.
+    """
+
+    UNWRITABLE = "ALQ01"
+    CLASSES = frozenset({"21", "22", "23", "44", "54", "P0"})
+    """Classes of SQLSTATE that speak of content: cardinality, data, integrity, WITH CHECK OPTION, limits, RAISE."""
+
+    def __init__(self, message: str, *, sqlstate: str = UNWRITABLE, said: str | None = None) -> None:
+        super().__init__(message)
+        self.sqlstate = sqlstate
+        self.said = message if said is None else said
 
 
 class StreamFencedError(DatabaseError):

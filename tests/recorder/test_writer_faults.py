@@ -8,7 +8,6 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
 
 from recorder.database import connect_once
@@ -19,9 +18,7 @@ from tests.recorder.entries import NOON_US, PROCESS, event, points, run_started
 from tests.recorder.proxy import Proxy, confirms_commit
 from tests.recorder.writing import Desk, desk
 
-TERMINATE = (
-    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'ald-recorder' AND pid <> $1"
-)
+TERMINATE = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'ald-recorder/%'"
 
 
 @pytest.fixture
@@ -40,8 +37,7 @@ async def desk_behind_proxy(tmp_path: Path, proxy: Proxy, database_url: str) -> 
 
 async def kill_backends(d: Desk) -> None:
     """End every session of the writer from the server's side."""
-    await d.sql.execute("SET application_name TO 'test'")
-    await d.sql.fetch(TERMINATE, d.sql.get_server_pid())
+    await d.sql.fetch(TERMINATE)
 
 
 async def assert_stored_once(d: Desk, numbers: int, *, rows: int = 2) -> None:
@@ -81,19 +77,13 @@ async def test_a_session_killed_in_mid_commit_stores_nothing_of_it(tmp_path: Pat
             async with asyncio.timeout(10):
                 while not await d.sql.fetchval(waiting):
                     pass
-            await kill_backends_but(d, blocker)
+            await kill_backends(d)
             await d.away()
             await blocker.execute("ROLLBACK")
         finally:
             await blocker.close()
         await d.drained()
         await assert_stored_once(d, 3)
-
-
-async def kill_backends_but(d: Desk, other: asyncpg.Connection) -> None:
-    """End the writer's sessions and leave another."""
-    await other.execute("SET LOCAL application_name TO 'test'")
-    await kill_backends(d)
 
 
 @pytest.mark.parametrize("entries", [[points(0)], [run_started()], [run_started(), points(0), event()]])
@@ -203,6 +193,33 @@ async def test_a_database_put_back_from_a_backup_is_recorded_with_what_it_lost(
         assert await d.watermark() == 7
 
 
+async def test_entries_that_a_restored_database_lost_are_sent_again_where_the_file_still_has_them(
+    tmp_path: Path, database_url: str
+) -> None:
+    """Acknowledged entries leave the file with the next append; the event names what is really gone."""
+    async with desk(tmp_path, database_url) as d:
+        d.start()
+        await d.spool.append([points(0), points(1)])
+        await d.drained()
+        await d.spool.append([points(number) for number in range(2, 6)])
+        await d.drained()
+        await d.stop()
+        await d.sql.execute("DELETE FROM process_data_points WHERE value >= 1")
+        await d.sql.execute("UPDATE recorder_streams SET last_sequence = 1")
+        d.start()
+        await d.until(lambda: d.writer.epoch == 2)
+        await d.spool.append([points(6)])
+        await d.drained()
+        assert await d.values() == [0, 2, 3, 4, 5, 6]
+        assert await events(d) == [
+            (
+                "database_restored",
+                {"stream_id": str(d.spool.stream_id), "lost_after_sequence": 1, "lost_to_sequence": 2},
+            )
+        ]
+        assert await d.watermark() == 7
+
+
 async def events(d: Desk) -> list[tuple[str, Any]]:
     """What happened, by the database."""
     await d.sql.set_type_codec("jsonb", encoder=str, decoder=json.loads, schema="pg_catalog")
@@ -234,7 +251,7 @@ async def test_a_schema_that_is_not_there_is_waited_for(tmp_path: Path, database
         await d.spool.append([points(0)])
         await d.away()
         assert d.writer.last_error is not None
-        assert "claim_recorder" in d.writer.last_error
+        assert d.writer.last_error.endswith("run: ald-recorder database migrate")
         await d.sql.execute("ALTER SCHEMA hidden RENAME TO ald")
         await d.drained()
         assert await d.values() == [0]
@@ -376,7 +393,7 @@ async def test_a_spool_that_cannot_be_read_is_tried_again(tmp_path: Path, databa
         d.spool._store._writer.commit()
         d.spool.last_sequence += 1
         d.spool._arrived.set()
-        await d.away()
+        await d.until(lambda: d.writer.state is WriterState.UNREADABLE)
         assert "cannot be read" in (d.writer.last_error or "")
         d.spool._store._writer.execute("ALTER TABLE hidden RENAME TO entries")
         d.spool._store._writer.commit()

@@ -29,6 +29,7 @@ TABLES = {
     "process_steps",
     "quality_codes",
     "recorder_events",
+    "recorder_quarantine",
     "recorder_streams",
     "recorders",
     "set_value_changes",

@@ -72,8 +72,9 @@ class Records:
     def writers(self, number: int = 0) -> int:
         """How many sessions of a recorder the server still has."""
         found: int = self.value(
-            "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1 AND datname = current_database()",
-            f"ald-recorder/{number}",
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE starts_with(application_name, $1) AND datname = current_database()",
+            f"ald-recorder/{number}@",
         )
         return found
 
