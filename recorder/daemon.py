@@ -15,6 +15,7 @@ from hal.hole import Hole
 from hal.limits import PlanLimits
 from hal.load import DeviceLoad
 from recorder.acquisition import DeviceHooks, PlannedDevice, make_samplers, plan_devices, plan_limits, resolve_roles
+from recorder.auditor import Auditor
 from recorder.clock import Clock, is_synchronised
 from recorder.clock_watch import ClockWait, ClockWatch
 from recorder.config import Config
@@ -24,8 +25,8 @@ from recorder.definition_source import DefinitionSource
 from recorder.definitions import DefinitionSet
 from recorder.entry import Entry, EntryKind
 from recorder.errors import UsageError
-from recorder.hole_file import HoleFile
 from recorder.holder import Holder
+from recorder.hole_file import HoleFile
 from recorder.instance import only_recorder_of
 from recorder.kept_clock import start_clock
 from recorder.latency import LatencyRecorder
@@ -185,10 +186,12 @@ class Daemon:
             max_rows=config.writer.max_rows,
             backoff_max_s=config.writer.backoff_max_s,
         )
-        async with self._control(recording, writer), asyncio.TaskGroup() as tasks:
+        auditor = Auditor(database=self._database, spool=spool, recorder=config.recorder.number)
+        async with self._control(recording, writer, auditor), asyncio.TaskGroup() as tasks:
             writing = tasks.create_task(writer.run(), name="writer")
             others = [tasks.create_task(item.device.run(), name=f"device {item.device.name}") for item in self._planned]
             others.append(tasks.create_task(watch.run(), name="clock"))
+            others.append(tasks.create_task(auditor.run(), name="audit"))
             others.append(
                 tasks.create_task(
                     maintain(
@@ -203,6 +206,7 @@ class Daemon:
             await self._unless_stopped(self._meet_devices())
             await self._unless_stopped(self._fit_plans(spool))
             samplers = make_samplers(self._planned, recording)
+            self._tell_changed_plans(spool, recording, {sampler.key for sampler in samplers})
             sampling = [self._sample(tasks, sampler) for sampler in samplers if sampler.has_roles]
             if tracker.current is not None and not tracker.current.confirmed:
                 # ask the tool whether the run still goes on before anything else is counted to it
@@ -306,6 +310,16 @@ class Daemon:
                     name = item.device.name
                     log.warning(warning.code, device=name, interval_ms=interval_ms, reason=warning.message)
 
+    def _tell_changed_plans(self, spool: Spool, recording: Recording, keys: set[str]) -> None:
+        """Record which devices and intervals came or went while no recorder was there, for the audit of its run."""
+        before = recording.last_slots
+        if recording.resumed is None or keys == before.keys():
+            return
+        detail = {"added": sorted(keys - before.keys()), "dropped": sorted(before.keys() - keys)}
+        self._append_event(spool, "plan_changed", detail)
+        for key in detail["dropped"]:
+            del before[key]
+
     def _keep_holes(self, spool: Spool, file: HoleFile, device: str, holes: Sequence[Hole]) -> None:
         try:
             found, gone = file.replace(device, holes)
@@ -328,7 +342,7 @@ class Daemon:
         future.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     @asynccontextmanager
-    async def _control(self, recording: Recording, writer: Writer) -> AsyncIterator[None]:
+    async def _control(self, recording: Recording, writer: Writer, auditor: Auditor) -> AsyncIterator[None]:
         async def status(_request: Mapping[str, Any]) -> dict[str, Any]:
             assert self._definitions is not None
             return picture(
@@ -338,6 +352,7 @@ class Daemon:
                 planned=self._planned,
                 recording=recording,
                 writer=writer,
+                auditor=auditor,
                 database=self._database,
             )
 

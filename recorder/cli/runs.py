@@ -5,6 +5,9 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from recorder.audit import Audit, Verdict, audit
+from recorder.audit import store as keep_audit
+from recorder.audit_text import audit_page
 from recorder.cli.app import ConfigOption, JsonOption, app, read_config, run_async
 from recorder.cli.demo_database import DatabasePlace, DemoOption, database_of
 from recorder.cli.output import clock_offset, duration, local_time, print_json, print_table
@@ -44,18 +47,25 @@ def list_(
     several_machines = len({run["machine"] for run in rows}) > 1
     labels = [name for name in ("operator", "lot") if any(run[name] for run in rows)]
     print_table(
-        ("run", "recipe", "started", "duration", "status", "cycles#", *labels),
+        ("run", "recipe", "started", "duration", "status", "cycles#", "audit", *labels),
         [
             (
                 run["id"],
                 _title(run, several_machines=several_machines),
                 *(local_time(run["started_at"])[:-3], duration(run["started_at"], run["ended_at"]), run["status"]),
-                *(run["cycles"] or "", *(run[name] for name in labels)),
+                *(run["cycles"] or "", _verdict(run["audit_verdict"]), *(run[name] for name in labels)),
             )
             for run in rows
         ],
         wraps=("recipe", "operator", "lot"),
     )
+
+
+def _verdict(kept: str | None) -> str:
+    """A verdict in the room of a column; `runs show` and `runs audit` say why."""
+    if kept is None:
+        return ""
+    return "balances" if kept == Verdict.BALANCES else "DOES NOT"
 
 
 def _title(run: Mapping[str, Any], *, several_machines: bool) -> str:
@@ -111,6 +121,7 @@ def show(
     print(f"  {cycles} cycles and {sum(step['kind'] == 'step' for step in found['steps'])} steps, as sampled")
     qualities = ", ".join(f"{count} {name}" for name, count in found["quality"].items())
     print(f"  {found['points']} points stored: {qualities}")
+    print(f"  audit: {found['audit_verdict'] or 'not yet; see ald-recorder runs audit'}")
     print_table(
         ("device", "every ms#", "slots ended", "cause", "slots#", "rows#"),
         [
@@ -118,6 +129,46 @@ def show(
             for slot in found["slots"]
         ],
     )
+
+
+@runs_app.command("audit")
+def audit_(
+    run: Annotated[str, typer.Argument(help="Id of the run, or `last` for the newest of the machine.")],
+    config: ConfigOption = None,
+    store: Annotated[
+        bool, typer.Option("--store", help="Keep the verdict with the run, as the recorder does.")
+    ] = False,
+    demo: DemoOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Set slots against rows of one run; exit status 1 where they do not balance.
+
+    Needs the database alone, and changes nothing unless --store is given.
+    """
+    with database_of(config, demo=demo) as place:
+        audited = run_async(_audit(place, run, is_kept=store))
+    if json:
+        print_json(audited.to_plain())
+    else:
+        print(audit_page(audited))
+    if audited.verdict is Verdict.DOES_NOT_BALANCE:
+        raise typer.Exit(1)
+
+
+async def _audit(place: DatabasePlace, run: str, *, is_kept: bool) -> Audit:
+    async with single_session(place.dsn, place.schema) as session:
+        number = int(run) if run.isascii() and run.isdecimal() else None
+        if run == "last":
+            newest = await session.fetch_one("audit_newest_run", place.machine)
+            if newest is None:
+                raise UsageError(f"no run of {place.machine!r} is recorded yet; see ald-recorder runs list --all")
+            number = newest["id"]
+        if number is None or number >= 1 << 63:
+            raise UsageError(f"{run!r} is no run; give its id, as ald-recorder runs list shows it, or last")
+        audited = await audit(session, number)
+        if is_kept:
+            await keep_audit(session, audited)
+        return audited
 
 
 @runs_app.command()

@@ -35,6 +35,9 @@ def status(config: ConfigOption = None, json: JsonOption = False) -> None:
     print(f"database  {writer['state']}, {writer['rows']} rows written{_reason(writer['last_error'])}")
     print(f"spool     {spool['entries']} entries, {spool['bytes'] / 1e6:.1f} of {spool['max_bytes'] / 1e6:.0f} MB")
     print(f"lost      {picture['lost']} rows")
+    audited = picture["audit"]["latest"]
+    if audited is not None:
+        print(f"audit     {audited['kind']} {audited['run']} {audited['verdict']}")
     definitions = picture["definitions"]
     print(f"reads     {definitions['readable']} parameters, definitions of the {definitions['source']}")
     clock = "synchronised" if picture["clock"]["synchronised"] else "NOT synchronised"
