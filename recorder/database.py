@@ -58,7 +58,9 @@ def translate(error: BaseException, *, operation: str, dsn: str) -> DatabaseErro
     # a lost connection that the pool took back is an InterfaceError, like any wrong use of a live one
     is_released = isinstance(error, asyncpg.InterfaceError) and "released back to the pool" in said
     is_closed = isinstance(error, asyncpg.InterfaceError) and "clos" in said
-    if isinstance(error, _UNREACHABLE) or is_released or is_closed:
+    # rows that end in the middle are a "protocol violation" too, but one that leaves the connection as it is
+    is_cut_off = isinstance(error, asyncpg.ProtocolViolationError) and getattr(error, "severity", "") == "ERROR"
+    if (isinstance(error, _UNREACHABLE) and not is_cut_off) or is_released or is_closed:
         reason = "the connection was lost" if is_released else said or type(error).__name__
         return DatabaseUnreachableError(
             f"{operation}: {where} is not reachable ({reason}); check that it runs and that [database] dsn is right"
@@ -67,7 +69,7 @@ def translate(error: BaseException, *, operation: str, dsn: str) -> DatabaseErro
 
 
 def _by_state(state: str, message: str, said: str) -> DatabaseError:
-    if state[:2] in ContentRefusedError.CLASSES:
+    if state[:2] in {*ContentRefusedError.CLASSES, "08"}:
         return ContentRefusedError(message, sqlstate=state, said=said)
     return _STREAM_ERRORS.get(state, DatabaseError)(message)
 
@@ -208,25 +210,6 @@ class Session:
         except FOREIGN_ERRORS as error:
             raise translate(error, operation=query, dsn=self._dsn) from error
 
-    async def copy_points(self, payload: bytearray) -> None:
-        """COPY a ready binary payload into ``process_data_points``.
-
-        Args:
-            payload: header, rows and trailer of PostgreSQL's binary COPY format, columns `recorder.entry.COLUMNS`.
-
-        Raises:
-            DatabaseError: naming the place.
-        """
-        try:
-            await self._connection.copy_to_table(
-                "process_data_points",
-                source=payload,  # type: ignore[arg-type]  # the stubs do not know that it takes buffers
-                columns=COLUMNS,
-                format="binary",
-            )
-        except FOREIGN_ERRORS as error:
-            raise translate(error, operation="copy process_data_points", dsn=self._dsn) from error
-
     async def commit(self, statements: Sequence[tuple[str, Sequence[object]]], payload: bytearray | None) -> None:
         """Run named statements and then COPY in one round trip, in one transaction or as part of the one that is open.
 
@@ -235,7 +218,8 @@ class Session:
 
         Args:
             statements: name and arguments of each.
-            payload: as for `copy_points`; None where there are no rows.
+            payload: header, rows and trailer of PostgreSQL's binary COPY format, columns `recorder.entry.COLUMNS`; None
+                where there are no rows.
 
         Raises:
             DatabaseError: nothing was committed; after a lost connection nobody knows.

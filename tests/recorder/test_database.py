@@ -110,8 +110,8 @@ async def test_a_session_is_usable_after_an_error(database: Database) -> None:
         pid = await session._connection.fetchval("SELECT pg_backend_pid()")
         with pytest.raises(DatabaseError, match=r"^start_process_step: "):
             await session.execute("start_process_step", 1, "nonsense", 0, 1)
-        with pytest.raises(DatabaseError, match=r"^copy process_data_points: "):
-            await session.copy_points(bytearray(b"nonsense"))
+        with pytest.raises(DatabaseError, match=r"^commit: "):
+            await session.commit([], bytearray(b"nonsense"))
         with pytest.raises(DatabaseError, match=r"^claim_stream: .* recorder 7 is not claimed"):
             await session.fetch_one("claim_stream", "00000000-0000-0000-0000-000000000000", 7, "me", 0)
         with pytest.raises(DatabaseError, match=r"^insert_recorder_event: "):
