@@ -205,6 +205,8 @@ def _due(figures: Figures, device: str, interval_ms: int, slot: int) -> datetime
     if last <= first:
         return nominal
     led = (rows["last_at"] - last) - (rows["first_at"] - first)
+    if abs(led) < timedelta(milliseconds=interval_ms):
+        return nominal  # scans take one time more and one time less
     most = (last - first) * MAX_SLEW
     by_now: timedelta = max(-most, min(most, led)) * ((nominal - first) / (last - first))
     return nominal + by_now

@@ -47,13 +47,13 @@ def list_(
     several_machines = len({run["machine"] for run in rows}) > 1
     labels = [name for name in ("operator", "lot") if any(run[name] for run in rows)]
     print_table(
-        ("run", "recipe", "started", "duration", "status", "cycles#", "audit", *labels),
+        ("run", "recipe", "started", "duration", "status,\naudit", "cycles#", *labels),
         [
             (
                 run["id"],
                 _title(run, several_machines=several_machines),
-                *(local_time(run["started_at"])[:-3], duration(run["started_at"], run["ended_at"]), run["status"]),
-                *(run["cycles"] or "", _verdict(run["audit_verdict"]), *(run[name] for name in labels)),
+                *(local_time(run["started_at"])[:-3], duration(run["started_at"], run["ended_at"]), _state(run)),
+                *(run["cycles"] or "", *(run[name] for name in labels)),
             )
             for run in rows
         ],
@@ -61,11 +61,12 @@ def list_(
     )
 
 
-def _verdict(kept: str | None) -> str:
-    """A verdict in the room of a column; `runs show` and `runs audit` say why."""
-    if kept is None:
-        return ""
-    return "balances" if kept == Verdict.BALANCES else "DOES NOT"
+def _state(run: Mapping[str, Any]) -> str:
+    """How a run ended and, on a line below, whether it balances; `runs show` and `runs audit` say why not."""
+    verdict = run["audit_verdict"]
+    if verdict is None:
+        return str(run["status"])
+    return f"{run['status']}\n{'balances' if verdict == Verdict.BALANCES else 'UNBALANCED'}"
 
 
 def _title(run: Mapping[str, Any], *, several_machines: bool) -> str:

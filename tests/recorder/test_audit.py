@@ -177,20 +177,23 @@ async def test_slots_without_values_are_gaps_right_to_the_slot(bench: AuditBench
 
 
 async def test_times_of_gaps_follow_the_clock(bench: AuditBench) -> None:
-    """Where UTC was led by 500 ppm over the run, a gap near its end is later than its slots' numbers say."""
-    await bench.sql.execute("DELETE FROM process_data_points WHERE process_id = $1", RUN)
-    await bench.sql.execute("DELETE FROM acquisition_minutes WHERE process_id = $1", RUN)
-    await bench.slots(RUN, [slot for slot in range(SLOTS) if slot != SLOTS - 2])
-    await bench.slots(RUN, [SLOTS - 2], "skipped", "overrun", rows=0)
+    """Where UTC was led by 400 ppm over ten minutes, a gap at the end is as much later than its slot's number says."""
+    run, first, last = AFTER + 4096, 5000, 10_998
+    await bench.process(run, "recipe", first, last)
+    await bench.slots(run, [last], "skipped", "overrun", rows=0)
+    await bench.slots(run, [last + 1])
+    await bench.sql.execute("UPDATE process_runs SET ended_at = $2 WHERE id = $1", run, at(last + 3))
     await bench.sql.execute(
         'UPDATE process_data_points SET "timestamp" = "timestamp" + ("timestamp" - $2::timestamptz) * 0.0004'
         " WHERE process_id = $1",
-        *(RUN, NOON),
+        *(run, at(first)),
     )
-    (gap,) = (await bench.audit()).gaps
-    assert gap.started_at - at(SLOTS - 2) == pytest.approx(
-        timedelta(seconds=150 * 0.0004), abs=timedelta(milliseconds=1)
-    )
+    audited = await bench.audit(run)
+    assert codes(audited) == []
+    (gap,) = audited.gaps
+    led = timedelta(seconds=(last - first) / 10 * 0.0004)
+    assert gap.started_at - at(last) == pytest.approx(led, abs=timedelta(milliseconds=1))
+    assert led > timedelta(milliseconds=200)
 
 
 async def test_a_run_under_way_is_open_and_its_verdict_is_not_kept(bench: AuditBench) -> None:
