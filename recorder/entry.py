@@ -10,8 +10,12 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final, Self
 
+from recorder.slot_packing import pack, unpack
+
 FORMAT_VERSION: Final = 2
 """1 did not say which slots a count counts; it is still read."""
+MOST_PLAIN_COUNTS: Final = 128
+"""Counts of an entry beyond which they are packed; the tombstone of an outage has thousands."""
 COLUMNS: Final = ("timestamp", "process_id", "value", "set_value", "parameter_id", "quality")
 
 
@@ -123,6 +127,13 @@ class Entry:
 
         Text that is no Unicode (a lone surrogate in what somebody typed) is stored with question marks.
         """
+        counts: list[Sequence[Any]] = [
+            (s.process_id, s.device, s.interval_ms, s.minute, s.outcome, s.cause, s.slots, s.rows, s.slots_at)
+            for s in self.accounting
+        ]
+        packed: list[list[Any]] = []
+        if len(counts) > MOST_PLAIN_COUNTS:
+            counts, packed = pack(counts)
         return json.dumps(
             {
                 "version": FORMAT_VERSION,
@@ -132,10 +143,8 @@ class Entry:
                 "first_us": self.first_us,
                 "last_us": self.last_us,
                 "is_idle": self.is_idle,
-                "accounting": [
-                    (s.process_id, s.device, s.interval_ms, s.minute, s.outcome, s.cause, s.slots, s.rows, s.slots_at)
-                    for s in self.accounting
-                ],
+                "accounting": counts,
+                **({"packed": packed} if packed else {}),
                 "header": dict(self.header),
             },
             ensure_ascii=False,
@@ -159,7 +168,9 @@ class Entry:
             header=content["header"],
             rows=rows,
             row_count=content["row_count"],
-            accounting=tuple(SlotCount.from_plain(fields) for fields in content["accounting"]),
+            accounting=tuple(
+                SlotCount.from_plain(fields) for fields in (*content["accounting"], *unpack(content.get("packed", ())))
+            ),
             first_us=content["first_us"],
             last_us=content["last_us"],
             is_idle=content["is_idle"],

@@ -14,8 +14,10 @@ RecorderError                        exit status 1
 │   ├── DaemonAwayError              nobody listens on the control socket
 │   ├── AlreadyRunningError          another daemon holds the data directory
 │   ├── SpoolError                   the spool on disk cannot be opened or written
+│   │   └── StreamChangedError         a damaged spool was replaced: its successor must be claimed
 │   ├── EmbeddedError                the embedded PostgreSQL (recorder.embedded.errors)
-│   └── DemoError                    the demonstration could not be carried through
+│   ├── DemoError                    the demonstration could not be carried through
+│   └── LabError                     a scenario of the fault lab could not be carried through
 └── DefinitionsError           (2)   the definitions in the database are not complete or not sound
 """
 
@@ -98,5 +100,13 @@ class SpoolError(OutsideError):
     """The spool on disk cannot be opened or written."""
 
 
+class StreamChangedError(SpoolError):
+    """A damaged spool file was replaced by a new one, which is another stream."""
+
+
 class DemoError(OutsideError):
     """The demonstration could not be carried through."""
+
+
+class LabError(OutsideError):
+    """A scenario of the fault lab could not be carried through."""

@@ -13,48 +13,21 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from recorder.entry import Entry, EntryKind
+from recorder.entry import Entry
 from recorder.errors import SpoolError
+from recorder.spool_appender import Appender, Pending, Written
 from recorder.spool_entry import EncodedEntry, SpoolDepth, SpooledEntry
-from recorder.spool_file import DamagedError, DamagedFile, is_damage
-from recorder.spool_handing import Handing
-from recorder.spool_kept import KeptEntries
+from recorder.spool_file import is_damage
 from recorder.spool_rate import SpoolRates
 from recorder.spool_recent import RecentEntries
-from recorder.spool_rescue import Rescue
-from recorder.spool_store import SpoolStore, raw
+from recorder.spool_store import SpoolStore
 
 _RETRY_S: Final = 1.0
 """Until a rescue that the disk refused is tried again."""
-_REPLACE_S: Final = 10.0
-"""A file is not set aside sooner than this after the one before: a disk that dies would fill up with them."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Pending:
-    entries: Sequence[Entry]
-    encoded: Sequence[EncodedEntry]
-    size_bytes: int
-    since_s: float
-    state: str | None
-    future: "asyncio.Future[int]"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Written:
-    """What one transaction came to."""
-
-    batch: Sequence[_Pending]
-    kept: int
-    sequences: Sequence[int]
-    sheds: int
-    failure: SpoolError | None
-    used_bytes: int
 
 
 class Spool:
@@ -65,8 +38,8 @@ class Spool:
         max_bytes: largest size of the file with its log; beyond it entries are shed, idle and oldest first.
         group_ms: 0 makes each append durable as soon as the disk allows; otherwise appends wait this long for others,
             to be synced together, and their futures wait with them.
-        on_failure: told in one line when appends begin to fail, or fail for another reason, and when a file is set
-            aside; called in the event loop.
+        on_failure: told in one line when appends begin to fail, or fail for another reason, and when a damaged file is
+            set aside; called in the event loop.
     """
 
     def __init__(
@@ -76,37 +49,36 @@ class Spool:
         self._max_bytes = max_bytes
         self._group_s = group_ms / 1000
         self._on_failure = on_failure
-        self._pending: deque[_Pending] = deque()
-        self._pending_bytes = 0
+        self._pending: deque[Pending] = deque()
+        self._unspooled_bytes = 0
         self._is_writing = False
         self._is_ending = False
         self._timer: asyncio.TimerHandle | None = None
         self._acknowledged = 0
-        self._kept = KeptEntries()
         self._reported: str | None = None
         self._arrived = asyncio.Event()
         self._whole = asyncio.Event()
         self._recent = RecentEntries()
-        self._last_batch: list[tuple[int, EncodedEntry]] = []
-        self._claimed_streams: set[uuid.UUID] = set()
-        self._replaced_s: float | None = None
         self._used_bytes = 0
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
         self._write_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spool-append")
         self._read_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spool-peek")
-        self._store = store = await self._loop.run_in_executor(
-            self._write_thread, lambda: SpoolStore(self._path, max_bytes=self._max_bytes)
-        )
-        self._acknowledged = store.acknowledged
-        self.last_sequence = store.last_sequence
-        handed = store.last_sequence if store.unhanded is None else store.unhanded
-        self._handing = Handing(handed, is_marked=store.unhanded is not None)
+        self._appender = await self._loop.run_in_executor(self._write_thread, self._open)
+        self._acknowledged = self._store.acknowledged
+        self._used_bytes = self._appender.used_bytes
+        self.last_sequence = self._store.last_sequence
         self._rates = SpoolRates(time.monotonic())
-        self._used_bytes = await self._loop.run_in_executor(self._write_thread, lambda: store.used_bytes)
-        self._rescue()
+        self._go_on_rescuing()
         return self
+
+    def _open(self) -> Appender:
+        def tell(line: str) -> None:
+            self._loop.call_soon_threadsafe(self._report, line)
+            self._loop.call_soon_threadsafe(self._go_on_rescuing)
+
+        return Appender(self._path, max_bytes=self._max_bytes, recent=self._recent, tell=tell)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -115,26 +87,20 @@ class Spool:
 
     async def _end(self) -> None:
         self._is_ending = True
-        self._write_now()
+        while self._is_writing or self._pending:
+            self._write_now()
+            await self._loop.run_in_executor(self._write_thread, lambda: None)
         # a reading that nobody waits for any more may still be under way
         await self._loop.run_in_executor(self._read_thread, lambda: None)
-        line = await self._loop.run_in_executor(self._write_thread, self._close)
+        line = await self._loop.run_in_executor(self._write_thread, self._appender.close)
         self._write_thread.shutdown(wait=False)
         self._read_thread.shutdown(wait=False)
         if line is not None:
             self._report(line)
 
-    def _close(self) -> str | None:
-        """Write what is still kept in memory and forget what is acknowledged; says what failed."""
-        kept = self._kept
-        try:
-            self._store.append(kept.entries(), state=kept.state, acknowledge=self._acknowledged)
-        except (sqlite3.Error, OSError) as error:
-            # what is acknowledged is only forgotten later: the database knows the watermark
-            return f"{self._path}: {error}; {len(kept)} entries that were kept in memory are lost"
-        finally:
-            self._store.close()
-        return None
+    @property
+    def _store(self) -> SpoolStore:
+        return self._appender.store
 
     @property
     def stream_id(self) -> uuid.UUID:
@@ -148,7 +114,7 @@ class Spool:
         Sequences go on from one to the next, so whatever any of them has in the database counts for this one.
         """
         store = self._store
-        return store.stream_id, tuple(stream for stream in store.predecessors if stream not in self._claimed_streams)
+        return store.stream_id, tuple(stream for stream in store.predecessors if stream not in self._appender.claimed)
 
     @property
     def acknowledged(self) -> int:
@@ -178,12 +144,12 @@ class Spool:
 
     @property
     def used_bytes(self) -> int:
-        """Of the file, as of the last append."""
+        """What is in use of the file, as of the last append."""
         return self._used_bytes
 
     @property
     def time_to_full_s(self) -> float | None:
-        """How long there is room for what comes, if the database takes nothing from now on; None where nothing comes."""
+        """How long there is room for what comes, if nothing leaves from now on; None where nothing comes."""
         return self._rates.time_to_full_s(self._store.limit_bytes - self._used_bytes, time.monotonic())
 
     @property
@@ -194,7 +160,7 @@ class Spool:
     @property
     def unspooled_bytes(self) -> int:
         """What was appended and is not durable yet."""
-        return self._pending_bytes
+        return self._unspooled_bytes
 
     def append(self, entries: Sequence[Entry], *, state: dict[str, Any] | None = None) -> "asyncio.Future[int]":
         """Make entries durable, in the order of the calls.
@@ -210,18 +176,17 @@ class Spool:
         """
         # encoded here, so that what cannot be is the caller's error and not the append thread's
         encoded = [EncodedEntry.of(entry) for entry in entries]
-        pending = _Pending(
+        pending = Pending(
             entries=entries,
             encoded=encoded,
             size_bytes=sum(entry.size_bytes for entry in encoded),
-            since_s=time.monotonic(),
             state=None if state is None else json.dumps(state),
             future=self._loop.create_future(),
         )
         self._pending.append(pending)
-        self._pending_bytes += pending.size_bytes
+        self._unspooled_bytes += pending.size_bytes
         if not self._is_writing:
-            if not self._group_s or self._is_ending or self._pending_bytes > self._store.most_bytes:
+            if not self._group_s or self._unspooled_bytes > self._store.most_bytes:
                 self._write_now()
             elif self._timer is None:
                 self._timer = self._loop.call_later(self._group_s, self._write_now)
@@ -238,38 +203,16 @@ class Spool:
     def _drain(self) -> None:
         """Write until nothing waits; runs in the append thread."""
         while batch := self._next_batch():
-            kept, self._kept = self._kept, KeptEntries()
-            states = [pending.state for pending in batch if pending.state is not None]
-            state = states[-1] if states else kept.state
-            failure: SpoolError | None = None
-            sequences: list[int] = []
-            before = kept.entries()
-            try:
-                encoded = [*before, *(entry for pending in batch for entry in pending.encoded)]
-                sequences = self._append(encoded, state)
-                self._last_batch = list(zip(sequences, encoded, strict=True))
-                self._used_bytes = self._store.used_bytes
-            except Exception as error:  # noqa: BLE001  (whatever it is, appending must go on, and be told)
-                kept.add((entry for pending in batch for entry in pending.entries), state)
-                self._kept = kept
-                failure = SpoolError(
-                    f"{self._path}: {error}; free space or check the disk, rows are being lost and counted"
-                )
-            written = _Written(
-                batch=batch,
-                kept=len(before),
-                sequences=sequences,
-                sheds=self._handing.sheds_begun,
-                failure=failure,
-                used_bytes=self._used_bytes,
-            )
+            written = self._appender.write(batch)
             self._loop.call_soon_threadsafe(self._complete, written)
             self._store.checkpoint_if_due()
+            if self._group_s:
+                break
         self._loop.call_soon_threadsafe(self._rest)
 
-    def _next_batch(self) -> list[_Pending]:
+    def _next_batch(self) -> list[Pending]:
         """What waits, but no more than one transaction should hold."""
-        batch: list[_Pending] = []
+        batch: list[Pending] = []
         size = 0
         while self._pending and (not batch or size + self._pending[0].size_bytes <= self._store.most_bytes):
             batch.append(self._pending.popleft())
@@ -279,54 +222,30 @@ class Spool:
     def _rest(self) -> None:
         """The append thread found nothing more; what came since then is begun here."""
         self._is_writing = False
-        if self._pending and (self._timer is None or self._is_ending):
+        if not self._pending or self._is_ending:
+            return
+        if not self._group_s or self._unspooled_bytes > self._store.most_bytes:
             self._write_now()
-
-    def _append(self, encoded: Sequence[EncodedEntry], state: str | None) -> list[int]:
-        try:
-            return self._append_to_file(encoded, state)
-        except sqlite3.DatabaseError as error:
-            if not is_damage(error) or not self._replace(self._store, str(error)):
-                raise
-        return self._append_to_file(encoded, state)
-
-    def _append_to_file(self, encoded: Sequence[EncodedEntry], state: str | None) -> list[int]:
-        store = self._store
-        unhanded = self._handing.mark()
-        if not store.is_short(encoded):
-            sequences = store.append(encoded, state=state, acknowledge=self._acknowledged, unhanded=unhanded)
         else:
-            with self._handing.shedding() as merge_above:
-                if merge_above is not None and store.damaged:
-                    # below this entries of a damaged file are still to come, and must not come twice
-                    merge_above = max(merge_above, *(item.to for item in store.damaged))
-                sequences = store.append(
-                    encoded,
-                    state=state,
-                    acknowledge=self._acknowledged,
-                    merge_above=merge_above,
-                    unhanded=unhanded,
-                )
-        if self._claimed_streams & set(store.predecessors):
-            store.forget_predecessors(self._claimed_streams)
-        return sequences
+            self._timer = self._loop.call_later(self._group_s, self._write_now)
 
-    def _complete(self, written: _Written) -> None:
-        if self._handing.saw(written.sheds):
+    def _complete(self, written: Written) -> None:
+        has_shed = self._appender.handing.saw(written.sheds)
+        if has_shed or written.kept:
+            # what was shed, or written before them without being here, is known to the file alone
             self._recent.clear()
         if written.sequences:
             encoded = [entry for pending in written.batch for entry in pending.encoded]
-            if written.kept:
-                # what was written before them without being here is known to the file alone
-                self._recent.clear()
-            self._recent.add(written.sequences[written.kept :], encoded)
+            if not has_shed:
+                self._recent.add(written.sequences[written.kept :], encoded)
             self._rates.came(len(written.sequences), sum(entry.file_bytes for entry in encoded), time.monotonic())
+            self._used_bytes = self._appender.used_bytes
             self.last_sequence = written.sequences[-1]
             self._arrived.set()
         position = written.kept
         for pending in written.batch:
             position += len(pending.entries)
-            self._pending_bytes -= pending.size_bytes
+            self._unspooled_bytes -= pending.size_bytes
             if pending.future.cancelled():
                 continue
             if written.failure is None:
@@ -343,8 +262,109 @@ class Spool:
         if self._on_failure is not None:
             self._on_failure(line)
 
+    def _go_on_rescuing(self) -> None:
+        if self._store.damaged and not self._is_ending:
+            self._write_thread.submit(self._rescue)
+
+    def _rescue(self) -> None:
+        """Take over a part of a damaged file, then let appends go first; runs in the append thread."""
+        if self._is_ending or not self._store.damaged:
+            return
+        try:
+            written = self._appender.rescue()
+        except (sqlite3.Error, OSError, SpoolError):
+            # the disk refuses: appends tell of it
+            self._loop.call_soon_threadsafe(self._loop.call_later, _RETRY_S, self._go_on_rescuing)
+            return
+        if written is not None:
+            self._loop.call_soon_threadsafe(self._complete, written)
+        if self._store.damaged:
+            self._loop.call_soon_threadsafe(self._go_on_rescuing)
+        else:
+            self._loop.call_soon_threadsafe(self._whole.set)
+
     async def wait_beyond(self, sequence: int) -> None:
         """Return as soon as an entry above this sequence is durable."""
         while self.last_sequence <= sequence:
             self._arrived.clear()
             await self._arrived.wait()
+
+    async def peek(self, *, after: int, max_rows: int) -> list[SpooledEntry]:
+        """Read entries in order without removing them; see `SpoolStore.peek`.
+
+        Where a damaged file is being recovered this waits until it is, since what it still has comes first.
+
+        Raises:
+            SpoolError: the file could not be read.
+        """
+        while True:
+            store = self._store
+            newest = self.last_sequence
+            try:
+                found = await self._peek(store, after, max_rows)
+                if found is None:
+                    continue
+                if found or max(after, self._acknowledged) >= newest:
+                    return found
+                reason = f"entries after {after} are missing"
+            except sqlite3.Error as error:
+                reason = str(error)
+                if not is_damage(error):
+                    raise SpoolError(f"{self._path}: cannot be read: {error}") from error
+            if not await self._loop.run_in_executor(self._write_thread, self._appender.replace, store, reason):
+                raise SpoolError(f"{self._path}: cannot be read: {reason}; a new file was damaged too, check the disk")
+
+    async def _peek(self, store: SpoolStore, after: int, max_rows: int) -> list[SpooledEntry] | None:
+        """Read on; None where something else has to be done first, and was."""
+        handing = self._appender.handing
+        while store.damaged:
+            self._whole.clear()
+            await self._whole.wait()
+        if handing.is_marked:
+            await self._loop.run_in_executor(self._write_thread, self._appender.hand_out)
+        with handing.handing(wait=False) as may:
+            if may and handing.is_memory_true and not handing.is_marked:
+                found = self._recent.peek(after=after, max_rows=max_rows)
+                if found:
+                    handing.hand(found[-1].sequence)
+                    return found
+
+        def read() -> list[SpooledEntry] | None:
+            with handing.handing(wait=True):
+                if handing.is_marked or store.damaged or store is not self._store:
+                    return None
+                found = store.peek(after=after, max_rows=max_rows)
+                if found:
+                    handing.hand(found[-1].sequence)
+                return found
+
+        return await self._loop.run_in_executor(self._read_thread, read)
+
+    def acknowledge(self, sequence: int) -> None:
+        """Entries up to this sequence are in the database; they leave the file with the next append."""
+        if sequence > self._acknowledged:
+            self._rates.left(sequence - self._acknowledged, time.monotonic())
+        self._acknowledged = self._appender.acknowledged = max(self._acknowledged, sequence)
+        self._recent.forget(sequence)
+
+    def claimed(self, watermark: int, predecessors: Sequence[uuid.UUID]) -> None:
+        """The database has everything up to the watermark, nothing above it, and nothing is on its way.
+
+        Args:
+            watermark: a sequence.
+            predecessors: those of `lineage` whose watermarks this one has taken in.
+        """
+        self._appender.claimed.update(predecessors)
+        self._appender.handing.claimed(watermark)
+
+    async def take_back(self, sequence: int) -> int:
+        """Keep what comes after `sequence` although it was acknowledged: the database has it no longer.
+
+        Returns:
+            The sequence after which the file still has everything; up to it entries are gone.
+        """
+        self._acknowledged = self._appender.acknowledged = min(self._acknowledged, sequence)
+        # behind an append that is under way, which may yet forget what was acknowledged before
+        gone = await self._loop.run_in_executor(self._write_thread, lambda: self._store.acknowledged)
+        self._acknowledged = self._appender.acknowledged = max(self._acknowledged, gone)
+        return self._acknowledged

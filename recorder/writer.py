@@ -20,7 +20,14 @@ from recorder.claim import Claim, Claimant
 from recorder.clock import Clock
 from recorder.database import Database, Session
 from recorder.entry import Entry, EntryKind
-from recorder.errors import ContentRefusedError, DatabaseError, SpoolError, StreamFencedError, StreamOutOfStepError
+from recorder.errors import (
+    ContentRefusedError,
+    DatabaseError,
+    SpoolError,
+    StreamChangedError,
+    StreamFencedError,
+    StreamOutOfStepError,
+)
 from recorder.holder import Holder
 from recorder.jsonb import to_json
 from recorder.latency import LatencyRecorder, Mark
@@ -109,6 +116,7 @@ class Writer:
         self._backoff_max_s = backoff_max_s
         self._sleep = sleep
         self._days: set[date] = set()
+        self._stream_id = spool.stream_id
         self._position = spool.acknowledged
         self._drained = asyncio.Event()
         self.state = WriterState.CONNECTING
@@ -138,6 +146,9 @@ class Writer:
                 # who was fenced off never claims again, or two would fence each other for ever
                 self._failed(WriterState.FENCED, await self._naming_holder(error))
                 return
+            except StreamChangedError as error:
+                log.warning("spool_replaced", reason=str(error))
+                continue
             except DatabaseError as error:
                 self._failed(WriterState.AWAY, error)
             except SpoolError as error:
@@ -179,18 +190,24 @@ class Writer:
             DatabaseError: the recorder number or the stream is somebody else's, or the database is away.
         """
         await self._claimant.prepare(session)
-        stream_id = self._spool.stream_id
+        self._stream_id, predecessors = self._spool.lineage
+        stream_id = self._stream_id
         async with session.transaction():
+            before = [(await self._claimant.take(session, stream)).watermark for stream in predecessors]
             claim = await self._claimant.take(session, stream_id)
-            watermark = claim.watermark
+            watermark = max(claim.watermark, *before, 0)
+            if watermark > claim.watermark:
+                # numbers go on from a damaged spool to its successor, and what the database has of them it keeps
+                await session.execute("rebase_stream", stream_id, claim.epoch, watermark)
             if watermark < self._spool.acknowledged:
-                watermark = await self._record_restore(session, claim)
+                watermark = await self._record_restore(session, claim, watermark)
         if watermark > self._spool.last_sequence:
             raise StreamOutOfStepError(
                 f"the database has entries up to {watermark} of spool {stream_id}, the file only up to "
                 f"{self._spool.last_sequence}: it was put back from an older copy; move it away and start again"
             )
         self._claimant.taken(claim)
+        self._spool.claimed(watermark, predecessors)
         self._position = min(self._position, watermark)
         self._committed_to(watermark)
         self._days.clear()
@@ -200,20 +217,20 @@ class Writer:
         self.state = WriterState.WRITING
         self.last_error = None
 
-    async def _record_restore(self, session: Session, claim: Claim) -> int:
+    async def _record_restore(self, session: Session, claim: Claim, watermark: int) -> int:
         """The database is older than what it once confirmed: send again what the file still has, and say what is lost.
 
         Returns:
             From where to go on.
         """
-        kept_after = await self._spool.take_back(claim.watermark)
+        kept_after = await self._spool.take_back(watermark)
         detail = {
-            "stream_id": str(self._spool.stream_id),
-            "lost_after_sequence": claim.watermark,
+            "stream_id": str(self._stream_id),
+            "lost_after_sequence": watermark,
             "lost_to_sequence": kept_after,
         }
         log.error("database_restored", **detail)
-        await session.execute("rebase_stream", self._spool.stream_id, claim.epoch, kept_after)
+        await session.execute("rebase_stream", self._stream_id, claim.epoch, kept_after)
         await session.execute(
             "insert_recorder_event",
             self._recorder,
@@ -230,6 +247,8 @@ class Writer:
         entries = await self._spool.peek(after=self._position, max_rows=self._max_rows)
         if not entries:
             raise SpoolError(f"spool entries after {self._position} cannot be found")
+        if self._spool.stream_id != self._stream_id:
+            raise StreamChangedError(f"the spool goes on as stream {self._spool.stream_id}, after {self._stream_id}")
         await self.commit(session, entries)
 
     async def commit(self, session: Session, entries: Sequence[SpooledEntry]) -> None:
@@ -282,7 +301,7 @@ class Writer:
                     session, entries, recorder=self._recorder, now_us=self._clock.now_us()
                 )
                 await session.execute("advance_stream", *self._advance(entries, stored))
-                await keep(session, self._spool.stream_id, refused)
+                await keep(session, self._stream_id, refused)
         except ContentRefusedError as again:
             if len(entries) > 1:
                 for spooled in entries:
@@ -292,13 +311,13 @@ class Writer:
             refused = [whole(entries[0], again, is_counted=False)]
             async with session.transaction():
                 await session.execute("advance_stream", *self._advance(entries, []))
-                await keep(session, self._spool.stream_id, refused)
+                await keep(session, self._stream_id, refused)
         self._count(entries, refused)
 
     def _advance(self, entries: Sequence[SpooledEntry], counted: Sequence[Entry]) -> Sequence[object]:
         """Arguments of the statement that every transaction begins or ends with."""
         last = entries[-1].sequence
-        return self._spool.stream_id, self.epoch, self._position, last, accounting_of(counted)
+        return self._stream_id, self.epoch, self._position, last, accounting_of(counted)
 
     def _committed_to(self, sequence: int) -> None:
         now_ns = self._clock.monotonic_ns()
