@@ -152,7 +152,18 @@ class SpoolConfig(_Section):
     """The durable queue on disk between acquisition and database."""
 
     max_mib: int = Field(default=2048, ge=1, le=1_048_576)
-    """Largest size in MiB; beyond it idle data goes first, then the oldest, and every loss is counted."""
+    """Largest size of the file with its log, in MiB; beyond it idle data goes first, then the oldest, and every loss is
+    counted."""
+    durability: Literal["every_entry", "grouped"] = "every_entry"
+    """When a sample is on disk: every_entry syncs each at once; grouped syncs together what came within group_ms, which
+    spares an SD card, and a crash or a power cut can then cost so much."""
+    group_ms: int = Field(default=200, ge=10, le=2000)
+    """Longest wait of a sample for its sync where durability is grouped, in milliseconds."""
+
+    @property
+    def grouped_ms(self) -> int:
+        """How long appends wait for others; 0 where each is synced at once."""
+        return self.group_ms if self.durability == "grouped" else 0
 
 
 class WriterConfig(_Section):

@@ -120,12 +120,12 @@ class Daemon:
                 Spool(
                     folder / "spool.sqlite3",
                     max_bytes=self._config.spool.max_mib * 1024 * 1024,
+                    group_ms=self._config.spool.grouped_ms,
                     on_failure=lambda line: log.error("spool_failed", error=line),
                 )
             )
             if spool.set_aside is not None:
                 log.error("spool_damaged", set_aside=str(spool.set_aside))
-                self._append_event(spool, "spool_set_aside", {"file": spool.set_aside.name})
             stack.push_async_callback(self._database.close)
             definitions = await self._source.obtain(self._stop)
             wait = ClockWait(wait_s=self._config.clock.wait_s, state=spool.state)

@@ -17,8 +17,10 @@ from recorder.latency import Mark
 from recorder.recording import LatestScan, Recording, RoleRows
 from recorder.run import Process, ProcessKind
 
-MOST_UNSPOOLED: Final = 16
-"""Appends of one sampler that may wait for the disk before its next scan waits too."""
+MOST_UNSPOOLED_S: Final = 10.0
+"""How long the disk may stand still before the next scan waits for it too; SD cards do so for seconds."""
+MOST_UNSPOOLED_BYTES: Final = 64 * 1024 * 1024
+"""What all samplers together may have in memory before their next scans wait for the disk."""
 _MOST_MARKS: Final = 100_000
 """Batches whose latency is followed at once; a longer backlog is drained without."""
 _MINUTE_US: Final = 60_000_000
@@ -57,7 +59,7 @@ class Sampler:
         self._process_id = recording.resumed.process_id if recording.resumed else None
         self._started: tuple[int, int] | None = None
         self._encoder = RowEncoder(plan.parameter_ids)
-        self._unspooled: deque[asyncio.Future[int]] = deque()
+        self._unspooled: deque[tuple[int, asyncio.Future[int]]] = deque()
         self._role_rows = RoleRows.of(plan, recording.roles)
         self._task: asyncio.Task[None] | None = None
         self._is_waiting = False
@@ -83,11 +85,17 @@ class Sampler:
                 slot = await self._grid.next()
                 self._is_waiting = False
                 self._record(slot, self._watched(await self._device.scan(self._plan)))
-                while len(self._unspooled) >= MOST_UNSPOOLED:
-                    await asyncio.wait([self._unspooled[0]])
+                while self._unspooled and self._is_disk_behind():
+                    await asyncio.wait([self._unspooled[0][1]])
         finally:
             if self._unspooled:
-                await asyncio.shield(asyncio.wait(list(self._unspooled)))
+                await asyncio.shield(asyncio.wait([future for _, future in self._unspooled]))
+
+    def _is_disk_behind(self) -> bool:
+        """Whether so much waits for the disk that acquisition has to wait too."""
+        recording = self._recording
+        waited_ns = recording.clock.monotonic_ns() - self._unspooled[0][0]
+        return waited_ns > MOST_UNSPOOLED_S * 1e9 or recording.spool.unspooled_bytes > MOST_UNSPOOLED_BYTES
 
     def _watched(self, scan: Scan) -> Scan:
         """Let the watch judge the device, before anything is believed of it."""
@@ -166,7 +174,7 @@ class Sampler:
         recording = self._recording
         submitted_ns = recording.clock.monotonic_ns()
         future = recording.spool_now(entries)
-        self._unspooled.append(future)
+        self._unspooled.append((submitted_ns, future))
 
         def done(finished: "asyncio.Future[int]") -> None:
             self._unspooled.popleft()

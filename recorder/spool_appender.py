@@ -208,7 +208,7 @@ def _account(damaged: DamagedFile) -> Entry:
         "reason": damaged.reason,
         "stream_id": damaged.stream_id,
         "recovered_entries": damaged.recovered,
-        "lost_entries": sum(last - first + 1 for first, last in damaged.lost),
+        "lost_entries": sum(last - first + 1 for first, last in damaged.lost) if damaged.stream_id else None,
         "lost_sequences": [list(both) for both in damaged.lost],
     }
     header = {"event": "spool_set_aside", "occurred_us": damaged.occurred_us, "detail": detail}

@@ -56,6 +56,7 @@ class DamagedFile:
 
     Attributes:
         file: its name, in the folder of the spool.
+        stream_id: its stream; empty where it does not say.
         after: what it has up to this sequence is taken over or given up.
         to: the last sequence that is known of it.
         occurred_us: when the damage was found, UTC microseconds since 1970.
@@ -221,7 +222,7 @@ def _successor_of(path: Path) -> Path:
     return path.with_name(f"{path.stem}.new{path.suffix}")
 
 
-def replace_file(path: Path, aside: Path, heritage: Heritage | None) -> None:
+def replace_file(path: Path, aside: Path, heritage: Heritage) -> None:
     """Put a damaged file aside and its successor in its place; a crash in between leaves both for the next start."""
     successor = _successor_of(path)
     _delete(successor)
@@ -229,12 +230,11 @@ def replace_file(path: Path, aside: Path, heritage: Heritage | None) -> None:
         connection.executescript(_SCHEMA)
         with connection:
             keep(connection, _new_keys(heritage))
-            if heritage is not None:
-                insert_raw(connection, heritage.entries)
-                connection.execute("DELETE FROM sqlite_sequence WHERE name = 'entries'")
-                connection.execute(
-                    "INSERT INTO sqlite_sequence (name, seq) VALUES ('entries', ?)", (heritage.last_sequence,)
-                )
+            insert_raw(connection, heritage.entries)
+            connection.execute("DELETE FROM sqlite_sequence WHERE name = 'entries'")
+            connection.execute(
+                "INSERT INTO sqlite_sequence (name, seq) VALUES ('entries', ?)", (heritage.last_sequence,)
+            )
     for suffix in ("-wal", "-shm", ""):
         part = Path(f"{path}{suffix}")
         if part.exists():
@@ -262,10 +262,11 @@ def _delete(path: Path) -> None:
         Path(f"{path}{suffix}").unlink(missing_ok=True)
 
 
-def _heritage_of(path: Path, aside: Path, reason: str) -> Heritage | None:
+def _heritage_of(path: Path, aside: Path, reason: str) -> Heritage:
     """What a damaged file still says of itself.
 
-    None where its stream is not known, for then nobody could tell which of its entries the database has.
+    Where it does not say which stream it is, nobody could tell which of its entries the database has: nothing of it is
+    taken over but the state.
     """
     kept: dict[str, str] = {}
     sequences: list[int | None] = []
@@ -286,7 +287,12 @@ def _heritage_of(path: Path, aside: Path, reason: str) -> Heritage | None:
     try:
         stream_id = uuid.UUID(kept["stream_id"])
     except (KeyError, ValueError):
-        return None
+        damaged = DamagedFile(
+            file=aside.name, stream_id="", reason=reason, occurred_us=time.time_ns() // 1000, after=0, to=0
+        )
+        return Heritage(
+            predecessors=[], acknowledged=0, last_sequence=0, state=_state(kept.get("state")), damaged=[damaged]
+        )
     counter, newest, oldest = sequences or (None, None, None)
     acknowledged = _number(kept.get("acknowledged"), (oldest or 1) - 1)
     last = max(counter or 0, newest or 0, acknowledged)

@@ -65,7 +65,10 @@ def picture(
             "entries": depth.entries,
             "bytes": depth.bytes,
             "max_bytes": config.spool.max_mib * 1024 * 1024,
+            "used_bytes": recording.spool.used_bytes,
             "shed_entries": recording.spool.shed_entries,
+            "time_to_full_s": recording.spool.time_to_full_s,
+            "time_to_drain_s": recording.spool.time_to_drain_s,
         },
         "writer": {
             "state": writer.state,
