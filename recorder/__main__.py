@@ -7,6 +7,7 @@ from recorder.cli import (  # noqa: F401  (they register)
     demo,
     discover,
     faults,
+    quarantine,
     run,
     runs,
     simulate,

@@ -65,12 +65,14 @@ def translate(error: BaseException, *, operation: str, dsn: str) -> DatabaseErro
         return DatabaseUnreachableError(
             f"{operation}: {where} is not reachable ({reason}); check that it runs and that [database] dsn is right"
         )
-    return _by_state(str(getattr(error, "sqlstate", None)), f"{operation}: {where}: {said}", said)
+    return _by_state(error, f"{operation}: {where}: {said}")
 
 
-def _by_state(state: str, message: str, said: str) -> DatabaseError:
+def _by_state(error: BaseException, message: str) -> DatabaseError:
+    state = str(getattr(error, "sqlstate", None))
     if state[:2] in {*ContentRefusedError.CLASSES, "08"}:
-        return ContentRefusedError(message, sqlstate=state, said=said)
+        # without PostgreSQL's DETAIL: it shows the whole row, and so no two would be of the same reason
+        return ContentRefusedError(message, sqlstate=state, said=str(getattr(error, "message", error)))
     return _STREAM_ERRORS.get(state, DatabaseError)(message)
 
 

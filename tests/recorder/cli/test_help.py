@@ -10,6 +10,7 @@ COMMANDS = (
     *("", "demo", "run", "simulate", "status", "definitions", "definitions import", "definitions list"),
     *("runs", "runs list", "runs show", "runs start", "runs stop"),
     *("database", "database migrate", "database url", "database serve"),
+    *(f"database quarantine{command}" for command in ("", " list", " retry", " export")),
 )
 
 
