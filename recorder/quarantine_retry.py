@@ -77,8 +77,8 @@ async def _retry_part(session: Session, part: Sequence[Refusal], retried: Retrie
     retried.refused += len(again)
     await session.execute("count_rows_again", stored)
     await session.execute("leave_quarantine", stored)
-    for number, error in again.items():
-        await session.execute("stay_in_quarantine", number, error.sqlstate, " ".join(error.said.split()))
+    for number, reason in again.items():
+        await session.execute("stay_in_quarantine", number, reason.sqlstate, " ".join(reason.said.split()))
 
 
 async def _store_single_rows(session: Session, rows: Sequence[tuple[int, bytes]]) -> dict[int, ContentRefusedError]:

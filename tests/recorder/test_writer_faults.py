@@ -110,6 +110,25 @@ async def test_a_lost_reply_to_a_commit_stores_nothing_twice(
     assert await d.watermark() == d.spool.last_sequence
 
 
+@pytest.mark.parametrize("seed", range(3))
+async def test_replies_to_commits_lost_at_random_store_nothing_twice(
+    desk_behind_proxy: Desk, proxy: Proxy, seed: int
+) -> None:
+    """The connection is cut between COMMIT and its reply, now and again, also while the doubt of the last one lasts."""
+    d, chance = desk_behind_proxy, random.Random(seed)
+    d.start()
+    for number in range(40):
+        if chance.random() < 0.5:
+            proxy.lose_reply = confirms_commit
+        await d.spool.append([points(number)])
+        if chance.random() < 0.5:
+            await d.drained()
+    proxy.lose_reply = None
+    await d.drained()
+    assert proxy.lost > 3
+    await assert_stored_once(d, 40)
+
+
 async def test_a_lost_request_is_sent_again(desk_behind_proxy: Desk, proxy: Proxy) -> None:
     """The rows never arrived: nothing was committed, and all of it comes once."""
     d = desk_behind_proxy
@@ -319,8 +338,11 @@ async def test_a_spool_put_back_from_an_older_copy_is_not_written_over_what_is_t
         assert await d.watermark() == 40
 
 
-async def test_a_claim_waits_for_a_transaction_that_is_still_in_flight(tmp_path: Path, database_url: str) -> None:
-    """What an older session is about to commit is seen, and not sent again."""
+@pytest.mark.parametrize("end", ["COMMIT", "ROLLBACK"])
+async def test_a_claim_waits_for_a_transaction_that_is_still_in_flight(
+    tmp_path: Path, database_url: str, end: str
+) -> None:
+    """What an older session is about to commit is seen, and not sent again; what it takes back is."""
     async with desk(tmp_path, database_url) as d:
         await d.spool.append([points(0)])
         d.start()
@@ -336,11 +358,11 @@ async def test_a_claim_waits_for_a_transaction_that_is_still_in_flight(tmp_path:
             async with asyncio.timeout(10):
                 while not await d.sql.fetchval(waiting):
                     pass
-            await stale.execute("COMMIT")
+            await stale.execute(end)
         finally:
             await stale.close()
         await d.drained()
-        assert await d.values() == [0], "entry 2 was committed by the stale session"
+        assert await d.values() == ([0] if end == "COMMIT" else [0, 1]), "the stale session moved over entry 2"
         assert await d.watermark() == 2
 
 

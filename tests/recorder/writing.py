@@ -101,6 +101,7 @@ async def desk(
     machine: str = "tool",
     max_rows: int = 100_000,
     statement_timeout_s: float = 60,
+    dead_after_s: float = 10,
     spool: Spool | None = None,
 ) -> AsyncIterator[Desk]:
     """A writer that is not started yet.
@@ -116,6 +117,7 @@ async def desk(
         connect_timeout_s=5,
         lock_timeout_s=5,
         statement_timeout_s=statement_timeout_s,
+        dead_after_s=dead_after_s,
         prepared=PREPARED,
     )
     opened = Spool(folder / "spool.sqlite3", max_bytes=100_000_000) if spool is None else None
