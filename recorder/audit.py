@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Any
 
 from recorder.audit_figures import EPOCH, SLACK_S, Figures, Span, read_figures
+from recorder.audit_findings import Finding, many, orphan_findings, row_findings, times
 from recorder.clock import MAX_SLEW
 from recorder.database import Session
 from recorder.entry import Outcome
@@ -28,14 +29,6 @@ class Verdict(StrEnum):
     DOES_NOT_BALANCE = "does not balance"
     OPEN = "open"
     """The run still goes on, and balances so far."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Finding:
-    """One reason why a run does not balance, in words for people and a code for programs."""
-
-    code: str
-    text: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -170,20 +163,15 @@ def judge(figures: Figures) -> Audit:
         )
         for row in figures.gaps
     ]
-    findings = [*_slot_findings(figures), *(finding for _, finding in edges), *_row_findings(figures)]
+    findings = [*_slot_findings(figures), *(finding for _, finding in edges), *row_findings(figures)]
     return Audit(
         figures=figures,
         scheduled=scheduled,
         outcomes=outcomes,
         gaps=sorted(gaps, key=lambda gap: (gap.started_at, gap.device, gap.interval_ms)),
         gap_count=figures.gaps[0]["gaps"] if figures.gaps else 0,
-        findings=[*findings, *_orphan_findings(figures)],
+        findings=[*findings, *orphan_findings(figures)],
     )
-
-
-def many(number: int, what: str) -> str:
-    """A number of things, in words."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _text(moment: datetime | None) -> str | None:
@@ -217,14 +205,11 @@ def _nominal(slot: int | None, span: Span) -> datetime:
     return EPOCH + timedelta(milliseconds=slot * span.interval_ms)
 
 
-def _times(started: datetime, ended: datetime) -> str:
-    def clock(moment: datetime) -> str:
-        return moment.astimezone().isoformat(sep=" ", timespec="milliseconds")
-
-    return f"{clock(started)} to {clock(ended)}"
-
-
 def _slot_findings(figures: Figures) -> Iterator[Finding]:
+    head = figures.head
+    if head["ended_at"] is None and head["after_id"] is not None:
+        text = f"process {head['after_id']} of the same recorder began after it, and the run was never ended"
+        yield Finding(code="never_ended", text=text)
     for row in figures.holes:
         slots = row["last_slot"] - row["first_slot"] + 1
         due = [
@@ -232,7 +217,7 @@ def _slot_findings(figures: Figures) -> Iterator[Finding]:
         ]
         yield Finding(
             code="slots_unaccounted",
-            text=f"{row['device']}, every {row['interval_ms']} ms: {many(slots, 'slot')} from {_times(*due)} "
+            text=f"{row['device']}, every {row['interval_ms']} ms: {many(slots, 'slot')} from {times(*due)} "
             "ended in no outcome",
         )
     for span in figures.spans:
@@ -337,51 +322,3 @@ def _changed_plans(figures: Figures) -> tuple[set[str], set[str]]:
         {name for plan in plans for name in plan.get("added", ())},
         {name for plan in plans for name in plan.get("dropped", ())},
     )
-
-
-def _row_findings(figures: Figures) -> Iterator[Finding]:
-    missing = figures.rows_accounted - figures.rows_stored
-    if missing:
-        found = f"{many(abs(missing), 'row')} {'missing' if missing > 0 else 'too many'}"
-        places = [row for row in figures.differences if (row["expected"] > row["stored"]) == (missing > 0)]
-        if places:
-            place = places[0]
-            found += (
-                f", most of them of {place['device'] or 'no device'} "
-                if len(places) > 1
-                else (f" of {place['device'] or 'no device'} ")
-            )
-            found += f"from {_times(place['first_minute'], place['last_minute'] + timedelta(minutes=1))}"
-        yield Finding(code="rows_missing" if missing > 0 else "rows_too_many", text=found)
-    if figures.strays["points"]:
-        yield Finding(
-            code="rows_far_outside",
-            text=f"{many(figures.strays['points'], 'row')} outside of the run, from "
-            f"{_times(figures.strays['first_at'], figures.strays['last_at'])}",
-        )
-    outside = sum(row["outside"] for row in figures.stored)
-    if outside:
-        yield Finding(
-            code="rows_outside",
-            text=f"{many(outside, 'row')} more than {SLACK_S:g} s before the run's start or after its end",
-        )
-    twice = sum(row["excess"] for row in figures.duplicates)
-    if twice:
-        first: datetime = figures.duplicates[0]["first_at"]
-        yield Finding(code="rows_twice", text=f"{many(twice, 'row')} stored twice, the first at {first.astimezone()}")
-    foreign = [row for row in figures.stored if not row["is_of_machine"]]
-    if foreign:
-        numbers = ", ".join(str(number) for row in foreign for number in row["parameters"])
-        yield Finding(
-            code="rows_of_no_parameter",
-            text=f"{many(sum(row['points'] for row in foreign), 'row')} of no parameter of the machine: {numbers}",
-        )
-
-
-def _orphan_findings(figures: Figures) -> Iterator[Finding]:
-    for what, rows in (("point", figures.orphan_points), ("step", figures.orphan_steps)):
-        for row in rows:
-            yield Finding(
-                code=f"orphan_{what}s",
-                text=f"{many(row[f'{what}s'], what)} of these days of process {row['process_id']}, which is no run",
-            )

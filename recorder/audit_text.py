@@ -5,8 +5,9 @@ from datetime import datetime
 from textwrap import wrap
 from typing import Final
 
-from recorder.audit import Audit, Verdict, many
+from recorder.audit import Audit, Verdict
 from recorder.audit_figures import Row
+from recorder.audit_findings import many
 
 MOST_GAPS: Final = 12
 """Gaps on the page, the longest of them; the JSON has more."""

@@ -228,7 +228,3 @@ SELECT id, ended_at
 -- Keeps the verdict on a run with the run.
 UPDATE process_runs SET audit_verdict = $2::text, audit = $3::jsonb, audited_at = now()
  WHERE id = $1::int8;
-
--- name: reopen_audit
--- Has a run audited again, because rows of it came late.
-UPDATE process_runs SET audited_at = NULL WHERE id = $1::int8;

@@ -132,6 +132,11 @@ async def test_a_whole_run_balances(bench: AuditBench) -> None:
             {"rows_of_no_parameter": "1500 rows of no parameter of the machine: 4711"},
             id="rows of no parameter",
         ),
+        pytest.param(
+            "UPDATE process_runs SET ended_at = NULL, status = 'running' WHERE id = $1",
+            {"never_ended": f"process {AFTER} of the same recorder began after it"},
+            id="an end that is missing",
+        ),
     ],
 )
 async def test_damage_is_named(bench: AuditBench, damage: str, found: dict[str, str]) -> None:
@@ -152,6 +157,30 @@ async def test_the_minute_of_a_missing_row_is_said(bench: AuditBench) -> None:
     (difference,) = (await bench.audit()).figures.differences
     assert (difference["device"], difference["expected"] - difference["stored"]) == ("plc", 1)
     assert difference["first_minute"] == difference["last_minute"] == NOON + timedelta(minutes=1)
+
+
+async def test_rows_in_quarantine_are_expected_and_not_missing(bench: AuditBench) -> None:
+    """Their minute no longer counts them; the page says how many wait there."""
+    await bench.sql.execute('DELETE FROM process_data_points WHERE parameter_id = 2 AND "timestamp" = $1', at(900.02))
+    await bench.sql.execute(
+        "UPDATE acquisition_minutes SET rows = rows - 1 WHERE process_id = $1 AND minute = $2", RUN, at(600)
+    )
+    await bench.sql.execute(
+        "INSERT INTO recorder_quarantine"
+        " (stream_id, sequence, kind, row_count, sqlstate, error, process_id, slot_counts)"
+        " VALUES (gen_random_uuid(), 1, 'row', 1, '22003', 'out of range', $1, '[]')",
+        RUN,
+    )
+    audited = await bench.audit()
+    assert audited.line == "balances"
+    rows = audited.to_plain()["rows"]
+    assert rows == {"expected": ROWS, "stored": ROWS - 1, "quarantined": 1}
+    assert "  in quarantine                          1" in audit_page(audited)
+    async with single_session(bench.url, "ald") as session:
+        await store(session, audited)
+        await session.execute("leave_quarantine", [1])
+        waiting = await session.fetch("audit_waiting", 1, 10)
+    assert RUN in {row["id"] for row in waiting}, "what comes late has the run audited again"
 
 
 async def test_slots_without_values_are_gaps_right_to_the_slot(bench: AuditBench) -> None:
