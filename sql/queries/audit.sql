@@ -1,6 +1,7 @@
 -- name: audit_snapshot
--- Lets all statements of one audit see the same moment, and change nothing.
+-- Lets all statements of one audit see the same moment and change nothing; the moments of a long run fit into memory.
 SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
+SET LOCAL work_mem TO '64MB';
 
 -- name: audit_head
 -- The run that is audited, and the processes of the same recorder just before and after it.
