@@ -93,6 +93,7 @@ async def read_figures(session: Session, run: int) -> Figures:
     """
     async with session.transaction():
         await session.execute("audit_snapshot")
+        await session.execute("audit_memory")
         head = await session.fetch_one("audit_head", run)
         if head is None:
             raise UsageError(f"there is no run {run}; see ald-recorder runs list --all")

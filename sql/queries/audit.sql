@@ -1,6 +1,9 @@
 -- name: audit_snapshot
--- Lets all statements of one audit see the same moment and change nothing; the moments of a long run fit into memory.
+-- Lets all statements of one audit see the same moment, and change nothing.
 SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
+
+-- name: audit_memory
+-- Lets the moments of a long run be grouped in memory.
 SET LOCAL work_mem TO '64MB';
 
 -- name: audit_head
