@@ -20,7 +20,10 @@ from recorder.spool_entry import EncodedEntry, Standing, decoded, file_bytes
 MOST_COUNTS: Final = 2_000
 """Counts of one tombstone, more than a day of one device at one interval; then another is begun."""
 _SHED_SHARE: Final = 0.05
-"""Shed this share of the limit at once, so that a full spool does not shed at every append."""
+_MOST_SHED_BYTES: Final = 4 * 1024 * 1024
+_MOST_SHED: Final = 500
+"""Shed this share of the limit at once, so that a full spool does not shed at every append; but no more bytes and
+entries, unless it must, since the next append waits for it."""
 _MOST_PASSES: Final = 8
 _POINTS: Final = (
     "SELECT sequence, bytes, row_count, header_checksum, header FROM entries "
@@ -82,22 +85,22 @@ class Room:
             excess = self._used_bytes() + needed_bytes - self._limit_bytes
             if excess <= 0:
                 break
-            goal = excess + round(self._limit_bytes * _SHED_SHARE)
-            shed = self._give_up_points(goal, merge_above)
-            if not shed.bytes:
+            goal = excess + min(_MOST_SHED_BYTES, round(self._limit_bytes * _SHED_SHARE))
+            shed = self._give_up_points(excess, goal, merge_above)
+            if not shed.entries:
                 shed = self._give_up_events(goal, merge_above)
-            if not shed.bytes:
+            if not shed.entries:
                 break
             total = total.plus(shed)
         return total
 
-    def _give_up_points(self, goal_bytes: int, merge_above: int | None) -> Shed:
+    def _give_up_points(self, least_bytes: int, goal_bytes: int, merge_above: int | None) -> Shed:
         alone: list[tuple[_Found, EncodedEntry]] = []
         merged: list[_Found] = []
         freed = entries = 0
         with closing(self._points()) as candidates:
             for found in candidates:
-                if freed >= goal_bytes:
+                if freed >= goal_bytes or (freed >= least_bytes and entries >= _MOST_SHED):
                     break
                 tombstone = _tombstone(found)
                 if merge_above is not None and found.sequence > merge_above and tombstone.kind is EntryKind.ACCOUNTING:

@@ -36,7 +36,8 @@ __all__ = ["FILE_FORMAT", "EncodedEntry", "SpoolDepth", "SpoolStore", "SpooledEn
 
 _LOG_SHARE: Final = 8
 """The write-ahead log may take this part of the limit; it is counted as part of the file."""
-_LEAST_LOG_BYTES: Final = 256 * 1024
+_LEAST_LOG_BYTES: Final = 512 * 1024
+"""A transaction that sheds writes some eighty pages, and the index of the log takes eight."""
 _MOST_LOG_BYTES: Final = 16 * 1024 * 1024
 _MOST_HEADER_BYTES: Final = 4 * 1024 * 1024
 """Headers that one reading brings, at most: tombstones have no rows, but many counts."""
@@ -85,7 +86,7 @@ class SpoolStore:
         self.damaged: list[DamagedFile] = damaged_of_json(kept.get("damaged", "[]"))
         self._state = kept["state"]
         self._writer.execute(f"PRAGMA journal_size_limit = {self._log_bytes}")
-        self._writer.execute(f"PRAGMA wal_autocheckpoint = {self._log_bytes // PAGE_BYTES // 4}")
+        self._writer.execute(f"PRAGMA wal_autocheckpoint = {self._log_bytes // PAGE_BYTES // 8}")
         newest, entries, size = self._writer.execute(
             "SELECT max(sequence), count(*), coalesce(sum(bytes), 0) FROM entries"
         ).fetchone()
@@ -140,7 +141,7 @@ class SpoolStore:
     @property
     def most_bytes(self) -> int:
         """What one transaction should hold at most, so that the log keeps its share."""
-        return self._log_bytes // 4
+        return self._log_bytes // 8
 
     def is_short(self, entries: Sequence[EncodedEntry]) -> bool:
         """Whether something must be shed for these."""
@@ -258,7 +259,7 @@ class SpoolStore:
 
     def checkpoint_if_due(self) -> None:
         """Bring the log into the file when it has grown, where no append waits for it; what fails is tried again."""
-        if self._unchecked_bytes < self._log_bytes // 8:
+        if self._unchecked_bytes < self._log_bytes // 16:
             return
         self._unchecked_bytes = 0
         with suppress(sqlite3.Error), closing(self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)")) as cursor:

@@ -17,7 +17,7 @@ from tests.recorder.entries import event, points, run_started
 
 ROOMY = 10_000_000
 SMALL = 1 << 20
-"""The least that the configuration allows; about thirteen entries of `LARGE` rows."""
+"""The least that the configuration allows; about nine entries of `LARGE` rows."""
 LARGE = 1000
 
 
@@ -144,7 +144,7 @@ def shed_of(spooled: Sequence[SpooledEntry]) -> list[int]:
 
 def test_a_full_spool_gives_up_idle_entries_first_and_the_oldest_first(path: Path) -> None:
     """Each leaves a tombstone in its place, with its slots and the rows that are lost."""
-    entries = [points(n, rows=LARGE, is_idle=n in {3, 4, 5}) for n in range(1, 16)]
+    entries = [points(n, rows=LARGE, is_idle=n in {3, 4, 5}) for n in range(1, 11)]
     with opened(path, max_bytes=SMALL) as store:
         append(store, run_started())
         for entry in entries:
@@ -152,7 +152,7 @@ def test_a_full_spool_gives_up_idle_entries_first_and_the_oldest_first(path: Pat
         shed = shed_of(everything(store))
         assert shed == [4, 5][: len(shed)], "idle ones"
         assert shed
-        for number in range(16, 24):
+        for number in range(11, 24):
             append(store, points(number, rows=LARGE))
         found = everything(store)
         shed = shed_of(found)
@@ -186,7 +186,7 @@ def test_what_was_shed_is_known_after_a_crash(path: Path, tmp_path: Path) -> Non
 def test_shedding_that_is_rolled_back_is_not_counted(path: Path) -> None:
     """A full disk under a full spool gives up nothing twice."""
     with opened(path, max_bytes=SMALL) as store:
-        append(store, *(points(number, rows=LARGE) for number in range(10)))
+        append(store, *(points(number, rows=LARGE) for number in range(7)))
         pages = store._writer.execute("PRAGMA page_count").fetchone()[0]
         store._writer.execute(f"PRAGMA max_page_count = {pages}")
         before = everything(store)
@@ -264,7 +264,7 @@ def test_an_entry_of_a_newer_release_stays_as_it_is(path: Path, entry: Entry) ->
 def test_an_entry_that_cannot_be_read_can_be_shed(path: Path, is_newer: bool) -> None:
     """A full spool does not stumble over it, and its loss stays told."""
     with opened(path, max_bytes=SMALL) as store:
-        append(store, *(points(n, rows=LARGE) for n in range(10)))
+        append(store, *(points(n, rows=LARGE) for n in range(7)))
         header = newer_header(points(0, rows=LARGE).encode_header()) if is_newer else b"\0"
         damage(path, "UPDATE entries SET header = ? WHERE sequence = 1", header)
         if is_newer:
