@@ -79,8 +79,8 @@ class Proxy:
             opened = asyncio.open_connection(host, int(port))
         try:
             server_reader, server_writer = await opened
-        except OSError:
-            writer.close()
+        except (OSError, asyncio.CancelledError):
+            writer.transport.abort()
             return
         try:
             await self._forward_both(reader, writer, server_reader, server_writer)
