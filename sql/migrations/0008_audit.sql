@@ -1,5 +1,5 @@
 -- Which slots an account counts, and the verdict on each run
--- depends: 0006_coherence_group
+-- depends: 0007_quarantine
 
 -- migrate: apply
 
