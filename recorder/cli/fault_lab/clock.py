@@ -75,7 +75,7 @@ async def _midnight(lab: Lab, chance: Random) -> Findings:
         await plant.wait(chance.random())
         await plant.recorder.ask("runs_stop")
         await plant.recorder.until_more_slots(3)
-        await plant.finish(run_goes_on=False)
+        await plant.finish()
         of_run = [scan for scan in await plant.stored() if scan.process_id == plant.run]
         days = {scan.timestamp_us // _DAY_US for scan in of_run}
         return await plant.judge(
@@ -92,7 +92,7 @@ async def _midnight(lab: Lab, chance: Random) -> Findings:
 SCENARIOS: Final = (
     Scenario(
         name="clock-step",
-        sentence="The recorder's wall clock is stepped by 90 s, forth and back.",
+        sentence="The wall clock that the recorder sees is stepped by 90 s, forth and back.",
         promise="No row is lost or stored twice, time runs on evenly within the run, and each step is on record.",
         run=_clock_step,
     ),

@@ -22,7 +22,7 @@ async def _poison(lab: Lab, chance: Random) -> Findings:
         await plant.wait(lab.choose(short=1.5, long=20.0))
         await plant.recorder.ask("runs_stop")
         await plant.recorder.until_more_slots(3)
-        await plant.finish(run_goes_on=False)
+        await plant.finish()
         kept = await read_quarantine(plant.dsn, plant.schema)
         rows = len(kept.points)
         return await plant.judge(

@@ -154,17 +154,15 @@ class Plant:
         """Let the plant run."""
         await asyncio.sleep(seconds)
 
-    async def finish(self, *, run_goes_on: bool = True) -> None:
-        """End the run and the recorder in order, when the database has everything.
-
-        Args:
-            run_goes_on: whether the run by hand is still under way.
+    async def finish(self) -> None:
+        """End the run, where one is still under way, and the recorder in order, when the database has everything.
 
         Raises:
             LabError: the recorder does not drain, or does not end as it should.
         """
         await self.recorder.until_more_slots(3)
-        if self.run is not None and run_goes_on:
+        picture = await self.recorder.until("a process", lambda picture: picture["process"] is not None)
+        if picture["process"]["kind"] == "manual":
             await self.recorder.ask("runs_stop")
         await self.recorder.until_drained()
         await self.recorder.stop()

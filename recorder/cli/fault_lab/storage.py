@@ -128,7 +128,7 @@ async def _damaged_spool(lab: Lab, chance: Random) -> Findings:
         lab.server.start()
         await plant.recorder.start()
         await plant.recorder.until_recording()
-        await plant.finish(run_goes_on=False)  # that there was one stood in the spool
+        await plant.finish()
         books = await plant.books()
         aside = books.events_of("spool_set_aside")
         return await plant.judge(
