@@ -15,7 +15,7 @@ from typing import Final
 from recorder.cli.fault_lab.lab import SERVER_SETTINGS, Lab, lab_folder
 from recorder.cli.fault_lab.scenario import Findings, Scenario, SkippedError
 from recorder.embedded import EmbeddedPostgres
-from recorder.errors import RecorderError
+from recorder.errors import RecorderError, UsageError
 from simulator.errors import SimulatorError
 
 PASS: Final = "PASS"  # noqa: S105  (no password)
@@ -54,18 +54,23 @@ def opened_lab(*, is_short: bool, keep: Path | None = None) -> Iterator[Lab]:
         is_short: whether scenarios take their short form; the server then saves itself the disk.
         keep: where everything but the server's data is copied to in the end.
     """
+    if keep is not None:
+        try:
+            keep.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"--keep {keep}: cannot be made: {error.strerror}; name another folder") from error
     with lab_folder() as folder:
         try:
             with EmbeddedPostgres(folder / "pg", durable=not is_short, settings=SERVER_SETTINGS) as server:
                 yield Lab(folder, server, is_short=is_short)
         finally:
             if keep is not None:
-                shutil.copytree(
-                    folder,
-                    keep,
-                    dirs_exist_ok=True,
-                    ignore=shutil.ignore_patterns("cluster", "lock", "*.sock", "socket"),
-                )
+                shutil.copytree(folder, keep, dirs_exist_ok=True, symlinks=True, ignore=_not_kept)
+
+
+def _not_kept(folder: str, names: list[str]) -> list[str]:
+    """What is no evidence: the server's data, and what is no file at all."""
+    return [name for name in names if name in {"pg", "lock"} or (Path(folder) / name).is_socket()]
 
 
 async def carry_out(
