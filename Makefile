@@ -10,7 +10,7 @@ help:
 	@echo "make test    run all tests against a real PostgreSQL"
 	@echo "make test-long  the tests that take minutes: the real map at 10 Hz, a whole replay, a 10 s outage"
 	@echo "make check   ruff, mypy, import-linter"
-	@echo "make bench   measure requests, COPY, CPU and latency"
+	@echo "make bench   measure requests, COPY, spool, backlog, CPU and latency"
 	@echo "make format  format the source"
 	@echo "make lock    pin the newest dependencies that pyproject.toml allows"
 	@echo "make clean   remove what make and the tests made"

@@ -57,6 +57,9 @@ class Lengths:
         jitter_s: seconds of slots, at each interval.
         scan_s: seconds of scans, for each way to read 1,000 parameters.
         rate_s: seconds of requests to the simulator, for each variant of it.
+        spool_s: seconds of appends to the spool.
+        drain_points: points of the backlog.
+        far_s: seconds of recording, with the database far away and with none.
     """
 
     requests_s: float
@@ -69,6 +72,9 @@ class Lengths:
     jitter_s: float
     scan_s: float
     rate_s: float
+    spool_s: float
+    drain_points: int
+    far_s: float
 
 
 FULL = Lengths(
@@ -82,6 +88,9 @@ FULL = Lengths(
     jitter_s=60,
     scan_s=3,
     rate_s=3,
+    spool_s=20,
+    drain_points=10_000_000,
+    far_s=30,
 )
 QUICK = Lengths(
     requests_s=0.5,
@@ -94,4 +103,7 @@ QUICK = Lengths(
     jitter_s=5,
     scan_s=1,
     rate_s=1,
+    spool_s=3,
+    drain_points=1_000_000,
+    far_s=5,
 )

@@ -94,7 +94,13 @@ async def _forward(
             asked[0] = not is_reply
             if delay_s > 0:
                 # in order: each timer is due later than those before it
-                loop.call_later(delay_s, writer.write, chunk)
+                loop.call_later(delay_s, _arrive, writer, chunk)
             else:
                 writer.write(chunk)
                 await writer.drain()
+
+
+def _arrive(writer: asyncio.StreamWriter, chunk: bytes) -> None:
+    """What was under way when the line was cut is lost."""
+    if not writer.is_closing():
+        writer.write(chunk)
