@@ -134,10 +134,7 @@ class RowEncoder:
 
 def copy_payload(parts: list[bytes]) -> bytearray:
     """Join the rows of several entries into one COPY payload."""
-    payload = bytearray(SIGNATURE)
-    payload += b"".join(parts)
-    payload += TRAILER
-    return payload
+    return bytearray().join([SIGNATURE, *parts, TRAILER])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -118,6 +118,7 @@ class Writer:
         self._days: set[date] = set()
         self._stream_id = spool.stream_id
         self._position = spool.acknowledged
+        self._ahead: tuple[int, Sequence[SpooledEntry]] = (0, ())
         self._drained = asyncio.Event()
         self.state = WriterState.CONNECTING
         self.last_error: str | None = None
@@ -208,6 +209,7 @@ class Writer:
             )
         self._claimant.taken(claim)
         self._spool.claimed(watermark, predecessors)
+        self._ahead = (0, ())
         self._position = min(self._position, watermark)
         self._committed_to(watermark)
         self._days.clear()
@@ -244,12 +246,36 @@ class Writer:
 
     async def _write_next(self, session: Session) -> None:
         await self._spool.wait_beyond(self._position)
-        entries = await self._spool.peek(after=self._position, max_rows=self._max_rows)
+        after, entries = self._ahead
+        self._ahead = (0, ())
+        if after != self._position or not entries:
+            entries = await self._spool.peek(after=self._position, max_rows=self._max_rows)
         if not entries:
             raise SpoolError(f"spool entries after {self._position} cannot be found")
         if self._spool.stream_id != self._stream_id:
             raise StreamChangedError(f"the spool goes on as stream {self._spool.stream_id}, after {self._stream_id}")
-        await self.commit(session, entries)
+        if self._is_backlog(entries):
+            await self._commit_and_read_on(session, entries)
+        else:
+            await self.commit(session, entries)
+
+    def _is_backlog(self, entries: Sequence[SpooledEntry]) -> bool:
+        """Whether as much again waits behind a transaction that is large already."""
+        rows = sum(spooled.entry.row_count for spooled in entries)
+        return 2 * rows > self._max_rows and self._spool.last_sequence - entries[-1].sequence >= len(entries)
+
+    async def _commit_and_read_on(self, session: Session, entries: Sequence[SpooledEntry]) -> None:
+        """Read the next entries of a backlog while the database is busy with these."""
+        after = entries[-1].sequence
+        reading = asyncio.create_task(self._spool.peek(after=after, max_rows=self._max_rows), name="read ahead")
+        try:
+            await self.commit(session, entries)
+        except BaseException:
+            reading.cancel()
+            # whatever it says, the next claim reads again
+            await asyncio.gather(reading, return_exceptions=True)
+            raise
+        self._ahead = after, await reading
 
     async def commit(self, session: Session, entries: Sequence[SpooledEntry]) -> None:
         """Write the next entries of the claimed stream in one transaction, then acknowledge them.
