@@ -117,10 +117,8 @@ class ClockWatch:
         if synchronised != context.clock_synchronised:
             self._tell("clock_synchronised" if synchronised else "clock_unsynchronised", offset_us=offset_us)
         if step is not None:
-            # an idle time has no time base worth keeping: the next slot begins another, on the new time
-            entries = recording.tracker.end_idle(recording.clock.now_us())
-            if entries:
-                _keep(recording.spool_now(entries))
+            # an idle time has no time base worth keeping
+            recording.tracker.end_idle()
 
     def _tell(self, kind: str, **detail: int) -> None:
         log.warning(kind, **detail)
@@ -131,9 +129,6 @@ class ClockWatch:
             "process_id": None if current is None else current.process_id,
             "detail": detail,
         }
-        _keep(self._recording.spool.append([Entry(kind=EntryKind.EVENT, header=header)]))
-
-
-def _keep(future: "asyncio.Future[int]") -> None:
-    """Nobody waits for an event: a spool that cannot be written says so itself, and keeps it for the next append."""
-    future.add_done_callback(lambda done: done.cancelled() or done.exception())
+        future = self._recording.spool.append([Entry(kind=EntryKind.EVENT, header=header)])
+        # nobody waits for it: a spool that cannot be written says so itself, and keeps the event for the next append
+        future.add_done_callback(lambda done: done.cancelled() or done.exception())

@@ -48,6 +48,7 @@ class ProcessTracker:
         self._tool_counter: int | None = None
         self._latest_us = 0
         self._has_tool_restarted = False
+        self._is_idle_over = False
         self.current: Process | None = None
         if state:
             self._restore(state)
@@ -102,7 +103,7 @@ class ProcessTracker:
         current = self.current
         if current is not None and current.kind is ProcessKind.IDLE:
             # only forward: around midnight the scans of two devices come in either order
-            if current.started_us // _DAY_US < now_us // _DAY_US:
+            if self._is_idle_over or current.started_us // _DAY_US < now_us // _DAY_US:
                 entries += self._end(ProcessStatus.COMPLETED, now_us)
         elif current is not None and current.kind is ProcessKind.RECIPE and not self._has_run_state:
             # the configuration no longer names a run state, so nobody would ever end it
@@ -210,11 +211,9 @@ class ProcessTracker:
             self._stopped_while_running = True
         return self._end(ProcessStatus.STOPPED, now_us)
 
-    def end_idle(self, now_us: int) -> list[Entry]:
-        """End an idle time, so that the next slot begins another; a run is left alone."""
-        if self.current is None or self.current.kind is not ProcessKind.IDLE:
-            return []
-        return self._end(ProcessStatus.COMPLETED, now_us)
+    def end_idle(self) -> None:
+        """Let the next slot end an idle time and begin another; a run is left alone."""
+        self._is_idle_over = True
 
     def _begin(
         self,
@@ -235,6 +234,7 @@ class ProcessTracker:
             labels=labels,
         )
         self.current = process
+        self._is_idle_over = False
         self._latest_us = now_us
         header = {
             "event": "run_started",

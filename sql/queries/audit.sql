@@ -9,7 +9,11 @@ SET LOCAL work_mem TO '64MB';
 -- name: audit_head
 -- The run that is audited, and the processes of the same recorder just before and after it.
 SELECT run.id, machine.name AS machine, run.kind, run.recipe, run.operator, run.lot, run.status, run.started_at,
-       run.ended_at, run.time_scale, run.clock_synchronised, run.audited_at, run.audit_verdict, now() AS now,
+       run.ended_at, run.time_scale, run.clock_synchronised, run.audited_at, run.audit_verdict,
+       -- the recorder's clock may be ahead of the server's
+       greatest(now(), (SELECT max(counted.minute) + interval '1 minute'
+                          FROM acquisition_minutes counted
+                         WHERE counted.process_id = run.id)) AS now,
        before.id AS before_id, before.ended_at AS before_ended_at, after.id AS after_id,
        after.started_at AS after_started_at
   FROM process_runs run
