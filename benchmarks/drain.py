@@ -34,7 +34,9 @@ _LIVE_S: Final = 2.0
 _PATIENCE_S: Final = 600.0
 _MISSED: Final = frozenset({Outcome.SKIPPED, Outcome.FAILED, Outcome.SHED})
 _STORED: Final = "SELECT count(*) FROM process_data_points WHERE process_id = $1"
-_LIVE_SLOTS: Final = "SELECT outcome, sum(slots)::int8 FROM acquisition_minutes WHERE process_id <> $1 GROUP BY outcome"
+_LIVE_SLOTS: Final = """
+SELECT outcome, sum(slots)::int8 AS slots FROM acquisition_minutes WHERE process_id <> $1 GROUP BY outcome
+"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
