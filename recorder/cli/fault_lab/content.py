@@ -15,7 +15,7 @@ async def _poison(lab: Lab, chance: Random) -> Findings:
         await plant.wait(chance.random())
         async with single_session(plant.dsn, plant.schema) as session:
             await session.execute("lab_refuse_rows")
-        plant.did("the database refuses one large value in a hundred from now on")
+        plant.did("the database refuses one large value in seven from now on")
         await plant.recorder.ask("runs_stop")
         await plant.recorder.ask("runs_start", note="a NUL \0 that no text of PostgreSQL can hold")
         plant.did("a run started with a note that the database refuses")

@@ -33,11 +33,29 @@ _VALUES_COME: Final = frozenset({"slow", "word_swap", "frozen"})
 """With these every slot still brings values."""
 
 
+class _Asking:
+    """From now on, each new connection may ask once whether the unit answers, before slots are read again."""
+
+    def __init__(self, plant: Plant) -> None:
+        self._plant = plant
+        self._from_ns = time.monotonic_ns()
+        self._connections = self._count()
+
+    def explanation(self) -> Explanation:
+        """What that can have cost up to now."""
+        most = max(1, self._count() - self._connections)
+        return Explanation(cause=_ASKED, from_ns=self._from_ns, until_ns=time.monotonic_ns(), most=most)
+
+    def _count(self) -> int:
+        return len(self._plant.recorder.log("device_connected"))
+
+
 async def _tool_away(lab: Lab, chance: Random) -> Findings:
     away_s = lab.choose(short=2.0, long=20.0)
     async with lab.plant("tool-away", seed=chance.randrange(10**6)) as plant:
         await plant.start()
         await plant.wait(chance.uniform(0.0, 1.0))
+        asking = _Asking(plant)
         await plant.tool.stop()
         plant.did("tool switched off")
         await plant.recorder.until("failures", lambda picture: picture["scans"]["failed"] > 0)
@@ -45,10 +63,12 @@ async def _tool_away(lab: Lab, chance: Random) -> Findings:
         await plant.tool.start()
         plant.did("tool switched on")
         await _healthy(plant)
+        asked = asking.explanation()
         await plant.finish()
         failed = (await plant.books()).slots_of("failed")
         least = round(away_s * 1000 / plant.interval_ms * 0.9)
         return await plant.judge(
+            explanations=[asked],
             checks=[
                 Check(
                     claim="every slot of that time is stored with bad quality",
@@ -71,7 +91,7 @@ async def _communication(lab: Lab, chance: Random) -> Findings:
         await plant.start()
         for words, name, fields in order:
             before = (await plant.recorder.until("status", lambda _picture: True))["scans"]
-            from_ns = time.monotonic_ns()
+            asking = _Asking(plant)
             await plant.tool.inject(name, **fields)
             plant.did(f"{words} begins")
             await plant.wait(lasting_s * chance.uniform(1.0, 1.5))
@@ -79,7 +99,7 @@ async def _communication(lab: Lab, chance: Random) -> Findings:
             await plant.tool.mend()
             plant.did(f"{words} ends")
             after = await _healthy(plant)
-            asked.append(Explanation(cause=_ASKED, from_ns=from_ns, until_ns=time.monotonic_ns(), most=1))
+            asked.append(asking.explanation())
             failed = after["scans"]["failed"] - before["failed"]
             fits = failed == 0 if name in _VALUES_COME else failed > 0
             checks.append(Check(claim=f"{words}: seen for what it is", holds=fits, found=f"{failed} slots failed"))
@@ -106,19 +126,20 @@ async def _dead_unit(lab: Lab, chance: Random) -> Findings:
     async with lab.plant("dead-unit", seed=chance.randrange(10**6), has_heaters=True, interval_ms=500) as plant:
         await plant.start()
         await plant.wait(chance.uniform(0.0, 0.5))
+        asking = _Asking(plant)
         await plant.tool.inject("late", seconds=30.0, unit=2)
-        from_ns = plant.did("unit 2 answers no more")
+        plant.did("unit 2 answers no more")
         await plant.wait(dead_s)
         await plant.tool.mend()
         plant.did("unit 2 answers again")
         await _healthy(plant)
-        healthy_ns = time.monotonic_ns()
+        asked = asking.explanation()
         await plant.finish()
         books = await plant.books()
         live = {outcome: books.slots_of(outcome, device="plc") for outcome in ("failed", "skipped", "shed")}
         dead = books.slots_of("failed", device="heater_controller")
         return await plant.judge(
-            explanations=[Explanation(cause=_ASKED, from_ns=from_ns, until_ns=healthy_ns, most=1)],
+            explanations=[asked],
             checks=[
                 Check(claim="the live unit lost no slot", holds=not any(live.values()), found=str(live)),
                 Check(claim="the dead one's slots failed", holds=dead > 0, found=f"{dead} slots"),
