@@ -1,4 +1,4 @@
-"""Rows and events that PostgreSQL refuses for what they say."""
+"""Rows that PostgreSQL refuses for what they say."""
 
 from random import Random
 from typing import Final
@@ -18,7 +18,7 @@ async def _poison(lab: Lab, chance: Random) -> Findings:
         plant.did("the database refuses one large value in seven from now on")
         await plant.recorder.ask("runs_stop")
         await plant.recorder.ask("runs_start", note="a NUL \0 that no text of PostgreSQL can hold")
-        plant.did("a run started with a note that the database refuses")
+        plant.did("a run started with a note that no text of PostgreSQL can hold")
         await plant.wait(lab.choose(short=1.5, long=20.0))
         await plant.recorder.ask("runs_stop")
         await plant.recorder.until_more_slots(3)
@@ -40,7 +40,7 @@ async def _poison(lab: Lab, chance: Random) -> Findings:
 SCENARIOS: Final = (
     Scenario(
         name="poison",
-        sentence="PostgreSQL refuses rows, and the start of a run, for what they say.",
+        sentence="PostgreSQL refuses rows for what they say, and a run has a note that no text can hold.",
         promise="What is refused is in quarantine with its reason; all the rest is stored, once; the writer goes on.",
         run=_poison,
     ),
