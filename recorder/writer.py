@@ -15,11 +15,10 @@ from typing import Final
 
 import structlog
 
-from recorder.batch import copy_payload
 from recorder.claim import Claim, Claimant
 from recorder.clock import Clock
 from recorder.database import Database, Session
-from recorder.entry import Entry, EntryKind
+from recorder.entry import EntryKind
 from recorder.errors import (
     ContentRefusedError,
     DatabaseError,
@@ -34,7 +33,8 @@ from recorder.latency import LatencyRecorder, Mark
 from recorder.quarantine import Refused, described, is_to_halve, keep, store_singly, whole
 from recorder.spool import Spool
 from recorder.spool_store import SpooledEntry
-from recorder.statements import accounting_of, days_of, days_of_rows, event_statement, unwritable
+from recorder.statements import accounting_of, days_of_rows
+from recorder.transaction import Ahead, Transaction, transaction_of
 
 PREPARED: Final = ("look_at_recorder", "end_stale_sessions", "claim_recorder", "claim_stream", "ensure_day_partition")
 """Statements that go to the database by themselves, prepared as each connection opens; those of a commit go together
@@ -118,7 +118,7 @@ class Writer:
         self._days: set[date] = set()
         self._stream_id = spool.stream_id
         self._position = spool.acknowledged
-        self._ahead: tuple[int, Sequence[SpooledEntry]] = (0, ())
+        self._ahead: Ahead | None = None
         self._drained = asyncio.Event()
         self.state = WriterState.CONNECTING
         self.last_error: str | None = None
@@ -209,7 +209,7 @@ class Writer:
             )
         self._claimant.taken(claim)
         self._spool.claimed(watermark, predecessors)
-        self._ahead = (0, ())
+        self._ahead = None
         self._position = min(self._position, watermark)
         self._committed_to(watermark)
         self._days.clear()
@@ -246,48 +246,64 @@ class Writer:
 
     async def _write_next(self, session: Session) -> None:
         await self._spool.wait_beyond(self._position)
-        after, entries = self._ahead
-        self._ahead = (0, ())
-        if after != self._position or not entries:
-            entries = await self._spool.peek(after=self._position, max_rows=self._max_rows)
-        if not entries:
+        ahead, self._ahead = self._ahead, None
+        if ahead is None or ahead.after != self._position:
+            entries: Sequence[SpooledEntry] = await self._spool.peek(after=self._position, max_rows=self._max_rows)
+            ahead = Ahead(after=self._position, entries=entries, transaction=None)
+        if not ahead.entries:
             raise SpoolError(f"spool entries after {self._position} cannot be found")
         if self._spool.stream_id != self._stream_id:
             raise StreamChangedError(f"the spool goes on as stream {self._spool.stream_id}, after {self._stream_id}")
-        if self._is_backlog(entries):
-            await self._commit_and_read_on(session, entries)
+        if self._is_backlog(ahead.entries):
+            await self._commit_and_read_on(session, ahead)
         else:
-            await self.commit(session, entries)
+            await self.commit(session, ahead.entries, ahead.transaction)
 
     def _is_backlog(self, entries: Sequence[SpooledEntry]) -> bool:
         """Whether as much again waits behind a transaction that is large already."""
         rows = sum(spooled.entry.row_count for spooled in entries)
         return 2 * rows > self._max_rows and self._spool.last_sequence - entries[-1].sequence >= len(entries)
 
-    async def _commit_and_read_on(self, session: Session, entries: Sequence[SpooledEntry]) -> None:
-        """Read the next entries of a backlog while the database is busy with these."""
-        after = entries[-1].sequence
-        reading = asyncio.create_task(self._spool.peek(after=after, max_rows=self._max_rows), name="read ahead")
+    async def _commit_and_read_on(self, session: Session, ahead: Ahead) -> None:
+        """Make the next transaction of a backlog while the database is busy with this one."""
+        reading = asyncio.create_task(self._read_on(ahead.entries[-1].sequence), name="read ahead")
         try:
-            await self.commit(session, entries)
+            await self.commit(session, ahead.entries, ahead.transaction)
         except BaseException:
             reading.cancel()
             # whatever it says, the next claim reads again
             await asyncio.gather(reading, return_exceptions=True)
             raise
-        self._ahead = after, await reading
+        self._ahead = await reading
 
-    async def commit(self, session: Session, entries: Sequence[SpooledEntry]) -> None:
+    async def _read_on(self, after: int) -> Ahead:
+        entries = await self._spool.peek(after=after, max_rows=self._max_rows)
+        transaction = None
+        with suppress(ContentRefusedError):  # met again at their commit
+            transaction = await self._transaction_of(entries)
+        return Ahead(after=after, entries=entries, transaction=transaction)
+
+    async def _transaction_of(self, entries: Sequence[SpooledEntry]) -> Transaction:
+        return await transaction_of(entries, recorder=self._recorder, now_us=self._clock.now_us())
+
+    async def commit(
+        self, session: Session, entries: Sequence[SpooledEntry], transaction: Transaction | None = None
+    ) -> None:
         """Write the next entries of the claimed stream in one transaction, then acknowledge them.
 
         Where PostgreSQL refuses something for its content it takes several transactions, in order, and what is
         refused goes into quarantine.
 
+        Args:
+            session: of the claim.
+            entries: in order.
+            transaction: made of them, where it is made already.
+
         Raises:
             DatabaseError: not written, or after a lost reply nobody knows until the next claim.
         """
         try:
-            await self._commit_whole(session, entries)
+            await self._commit_whole(session, entries, transaction or await self._transaction_of(entries))
         except ContentRefusedError:
             # a day whose partition was dropped meanwhile is refused too
             self._days.clear()
@@ -298,20 +314,10 @@ class Writer:
             else:
                 await self._commit_singly(session, entries)
 
-    async def _commit_whole(self, session: Session, entries: Sequence[SpooledEntry]) -> None:
-        found = [spooled.entry for spooled in entries]
-        if any(entry.kind is EntryKind.UNKNOWN for entry in found):
-            raise unwritable("an entry that this release cannot read")
-        await self._ensure_days(session, set[date]().union(*map(days_of, found)))
-        now_us = self._clock.now_us()
-        statements = [("advance_stream", self._advance(entries, found))]
-        statements += [
-            event_statement(entry, recorder=self._recorder, now_us=now_us)
-            for entry in found
-            if entry.kind in {EntryKind.PROCESS, EntryKind.EVENT}
-        ]
-        rows = [entry.rows for entry in found if entry.rows]
-        await session.commit(statements, copy_payload(rows) if rows else None)
+    async def _commit_whole(self, session: Session, entries: Sequence[SpooledEntry], transaction: Transaction) -> None:
+        await self._ensure_days(session, transaction.days)
+        advance = "advance_stream", self._advance(entries, transaction.accounting)
+        await session.commit([advance, *transaction.events], transaction.payload)
         self._count(entries, [])
 
     async def _commit_singly(self, session: Session, entries: Sequence[SpooledEntry]) -> None:
@@ -326,7 +332,7 @@ class Writer:
                 stored, refused = await store_singly(
                     session, entries, recorder=self._recorder, now_us=self._clock.now_us()
                 )
-                await session.execute("advance_stream", *self._advance(entries, stored))
+                await session.execute("advance_stream", *self._advance(entries, accounting_of(stored)))
                 await keep(session, self._stream_id, refused)
         except ContentRefusedError as again:
             if len(entries) > 1:
@@ -336,14 +342,14 @@ class Writer:
             # neither its accounting nor anything else of it can be trusted: it is kept as it is
             refused = [whole(entries[0], again, is_counted=False)]
             async with session.transaction():
-                await session.execute("advance_stream", *self._advance(entries, []))
+                await session.execute("advance_stream", *self._advance(entries, accounting_of([])))
                 await keep(session, self._stream_id, refused)
         self._count(entries, refused)
 
-    def _advance(self, entries: Sequence[SpooledEntry], counted: Sequence[Entry]) -> Sequence[object]:
+    def _advance(self, entries: Sequence[SpooledEntry], accounting: str) -> Sequence[object]:
         """Arguments of the statement that every transaction begins or ends with."""
         last = entries[-1].sequence
-        return self._stream_id, self.epoch, self._position, last, accounting_of(counted)
+        return self._stream_id, self.epoch, self._position, last, accounting
 
     def _committed_to(self, sequence: int) -> None:
         now_ns = self._clock.monotonic_ns()
