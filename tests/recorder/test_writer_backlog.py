@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from recorder.entry import Entry
+from recorder.entry import Entry, EntryKind
 from recorder.spool import Spool
 from recorder.spool_entry import SpooledEntry
 from tests.recorder.entries import event, points
@@ -82,6 +82,28 @@ async def test_what_was_read_ahead_of_a_commit_that_failed_is_read_again(
         await d.drained()
         assert await d.values() == [float(number) for number in range(ENTRIES)]
         assert await d.watermark() == ENTRIES
+
+
+async def test_what_cannot_be_written_within_a_backlog_goes_into_quarantine_in_its_turn(
+    tmp_path: Path, database_url: str, spool: ListeningSpool
+) -> None:
+    """One event that lacks what this release needs, one row that no calendar holds; all else is stored, in order."""
+    async with desk(tmp_path, database_url, spool=spool, max_rows=10 * AT_ONCE) as d:
+        await spool.append(
+            [
+                *scans(range(45)),
+                Entry(kind=EntryKind.PROCESS, header={"event": "step_started"}),
+                *scans(range(45, 75)),
+                points(-1, start_us=2**62),
+                *scans(range(75, ENTRIES)),
+            ]
+        )
+        d.start()
+        await d.drained()
+        assert max(spool.ahead) >= AT_ONCE
+        assert await d.values() == [float(number) for number in range(ENTRIES)]
+        assert await d.watermark() == ENTRIES + 2
+        assert (d.writer.totals.quarantined_entries, d.writer.totals.quarantined_rows) == (1, 2)
 
 
 async def test_a_writer_that_is_ended_in_a_backlog_leaves_no_reading_behind(
