@@ -132,6 +132,14 @@ class Daemon:
                 log.error("spool_damaged", set_aside=str(spool.set_aside))
             stack.push_async_callback(self._database.close)
             definitions = await self._source.obtain(self._stop)
+            if definitions is not None:
+                # what is wrong in the configuration is said before anybody waits for a clock
+                plan_devices(
+                    self._config,
+                    definitions,
+                    resolve_roles(self._config.process, definitions),
+                    DeviceHooks(on_event=lambda _event: None),
+                )
             wait = ClockWait(wait_s=self._config.clock.wait_s, state=spool.state)
             if definitions is not None:
                 await wait.wait(self._stop, socket=self._config.control_socket, machine=self._config.recorder.machine)
