@@ -7,8 +7,8 @@ away, and says when it is stale. What a tool shall hold is *desired*; what it sa
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Protocol
 
 import structlog
@@ -89,9 +89,24 @@ class CacheCounts:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Kept:
+    """What is known of one parameter, and from when: by the clock, and by the count of changes."""
+
     value: SetValue
     asked_s: float
     asked_at: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Question:
+    """When a query went out, and what the database could not know yet.
+
+    Attributes:
+        ahead: desired set-values of parameters that were set here and are on their way to the database.
+    """
+
+    asked_s: float
+    asked_at: int
+    ahead: Mapping[int, float]
 
 
 class SetValues:
@@ -133,6 +148,7 @@ class SetValues:
         self._changed = asyncio.Event()
         self._asked_s: deque[float] = deque()
         self._told: str | None = None
+        self._ahead: dict[int, tuple[float, Callable[[], bool]]] = {}
         self.counts = CacheCounts()
 
     async def get(self, parameter_id: int) -> Held:
@@ -191,6 +207,21 @@ class SetValues:
             for parameter_id in parameter_ids:
                 self._changed_at[parameter_id] = self._changes
         self._changed.set()
+
+    async def put(self, parameter_id: int, desired: float, *, is_stored: Callable[[], bool]) -> None:
+        """Take over what was set here, before the database has it.
+
+        Args:
+            parameter_id: whose.
+            desired: in its unit.
+            is_stored: whether the database has it; what it says until then is older.
+        """
+        self._ahead[parameter_id] = (desired, is_stored)
+        kept = self._kept.get(parameter_id)
+        if kept is not None:
+            kept = self._kept[parameter_id] = replace(kept, value=replace(kept.value, desired=desired))
+            if self._ttl_s and await self._cache.exists(parameter_id):
+                await self._cache.set(parameter_id, kept)
 
     async def refresh(self) -> None:
         """Ask for all set-values in one query; whoever asks meanwhile waits for the same one.
@@ -280,27 +311,32 @@ class SetValues:
             await self._load_some(changed)
 
     async def _load_some(self, parameter_ids: Sequence[int]) -> None:
-        asked_s, asked_at = self._asking()
+        question = self._asking()
         found = await self._source.some(parameter_ids)
         for parameter_id in set(parameter_ids) - {value.parameter_id for value in found}:
             await self._drop(parameter_id)
-        await self._keep(found, asked_s, asked_at)
+        await self._keep(found, question)
 
     async def _refresh_all(self) -> None:
-        asked_s, asked_at = self._asking()
+        question = self._asking()
         self._changed.clear()
         found = await self._source.all()
         for parameter_id in set(self._kept) - {value.parameter_id for value in found}:
             await self._drop(parameter_id)
-        await self._keep(found, asked_s, asked_at)
+        await self._keep(found, question)
         self.counts.refreshes += 1
 
-    async def _keep(self, found: Sequence[SetValue], asked_s: float, asked_at: int) -> None:
+    async def _keep(self, found: Sequence[SetValue], question: _Question) -> None:
+        # also what was set while the answer was on its way
+        ahead = {**question.ahead, **{parameter_id: desired for parameter_id, (desired, _) in self._ahead.items()}}
         for value in found:
             before = self._kept.get(value.parameter_id)
-            if before is not None and before.asked_at > asked_at:
+            if before is not None and before.asked_at > question.asked_at:
                 continue  # a later question was answered first
-            kept = self._kept[value.parameter_id] = _Kept(value=value, asked_s=asked_s, asked_at=asked_at)
+            if value.parameter_id in ahead:
+                value = replace(value, desired=ahead[value.parameter_id])  # noqa: PLW2901
+            kept = _Kept(value=value, asked_s=question.asked_s, asked_at=question.asked_at)
+            self._kept[value.parameter_id] = kept
             if self._is_outdated(kept):
                 self._changed.set()
             elif self._ttl_s:
@@ -310,12 +346,14 @@ class SetValues:
         self._kept.pop(parameter_id, None)
         await self._cache.delete(parameter_id)
 
-    def _asking(self) -> tuple[float, int]:
+    def _asking(self) -> _Question:
         self._forget_queries()
         now_s = self._monotonic_s()
         self._asked_s.append(now_s)
         self.counts.queries += 1
-        return now_s, self._changes
+        self._ahead = {i: (desired, stored) for i, (desired, stored) in self._ahead.items() if not stored()}
+        ahead = {parameter_id: desired for parameter_id, (desired, _) in self._ahead.items()}
+        return _Question(asked_s=now_s, asked_at=self._changes, ahead=ahead)
 
     def _forget_queries(self) -> None:
         while self._asked_s and self._asked_s[0] < self._monotonic_s() - _MINUTE_S:

@@ -229,6 +229,23 @@ async def test_a_parameter_that_nobody_knows_is_told_with_the_reason(
         await values.get(2)
 
 
+async def test_what_was_set_here_goes_before_what_the_database_does_not_know_yet(
+    source: WatchedSource, connection: asyncpg.Connection
+) -> None:
+    """A set-value on its way through the spool is desired already, also behind a refresh; then the database decides."""
+    values = SetValues(source)
+    await values.refresh()
+    stored = asyncio.Event()
+    await values.put(3, 77.0, is_stored=stored.is_set)
+    assert (await values.get(3)).value.desired == 77
+    await values.refresh()
+    assert (await values.get(3)).value.desired == 77
+    await connection.execute("UPDATE component_parameters SET set_value = 78 WHERE id = 3")
+    stored.set()
+    await values.refresh()
+    assert (await values.get(3)).value.desired == 78
+
+
 @pytest.mark.parametrize(("changed", "asked"), [([1, 2], (1, 2)), (range(1, COUNT + 1), None), (None, None)])
 async def test_the_task_asks_for_what_has_changed_at_once_by_id_or_for_all_where_there_is_much(
     source: WatchedSource, changed: Sequence[int] | None, asked: tuple[int, ...] | None
