@@ -1,9 +1,10 @@
 """A device: the connection to one unit, its health, and the scans made over it."""
 
 from asyncio import Event
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from math import isfinite
+from typing import Final
 
 from hal.backoff import Backoff
 from hal.bit_writer import BitWriter
@@ -12,7 +13,7 @@ from hal.codec import encode
 from hal.errors import DefinitionError, LinkError, NotConnectedError, RefusedError
 from hal.health import DeviceEvent, DeviceHealth, DeviceState
 from hal.hole import Hole
-from hal.link import Block, Connect, Link, Reading
+from hal.link import Block, Connect, Identify, Link, Reading
 from hal.outcome import Failure, Outcome, make_rows
 from hal.parameter import Parameter, RegisterKind
 from hal.plan import ReadPlan
@@ -24,6 +25,8 @@ from hal.scan import Scan
 
 _WRITABLE = frozenset({RegisterKind.COIL, RegisterKind.HOLDING_REGISTER})
 _LOST = "the connection was closed"
+OPEN_AFTER: Final = 2
+"""Failures in a row, after which a new connection has to answer one request before scans are made over it."""
 
 
 def _ignore(_event: object) -> None:
@@ -35,6 +38,9 @@ class Device:
 
     `run` keeps the connection; `scan` and `write` use whatever connection there is, and never wait for one. Scans of
     several intervals may run at the same time: their requests take turns on the link.
+
+    It is a circuit breaker: a device that accepts connections and never answers costs one request for each back-off,
+    and the slots meanwhile fail at once.
 
     Args:
         name: name of the device, in scans, events and errors.
@@ -63,6 +69,7 @@ class Device:
         self._refusals = refusals or Refusals()
         self._on_holes = on_holes
         self._link: Link | None = None
+        self._tried: Block | None = None
         self._connected = Event()
         self._bits = BitWriter()
         self._state = DeviceState.STOPPED
@@ -94,9 +101,9 @@ class Device:
         """Connect, wait until the connection is lost, back off, connect again; until cancelled."""
         try:
             while True:
-                self._state = DeviceState.CONNECTING
+                self._state = DeviceState.CONNECTING if self._failures < OPEN_AFTER else DeviceState.HALF_OPEN
                 try:
-                    link = await self._connect()
+                    link = await self._open()
                 except LinkError as error:
                     self._error = error
                     self._failures += 1
@@ -165,6 +172,19 @@ class Device:
         self._answered()
         return reading
 
+    async def identify(self) -> Mapping[str, str]:
+        """Ask the device who it is, for somebody who wants to know; empty where it does not say.
+
+        Raises:
+            LinkError: it gave no answer.
+        """
+        link = self._usable_link("read device identification")
+        if not isinstance(link, Identify):
+            return {}
+        objects = await link.identify()
+        self._answered()
+        return objects
+
     async def write(self, parameter: Parameter, value: float | str) -> None:
         """Write one value; whether it may be written is for the caller to know.
 
@@ -200,13 +220,15 @@ class Device:
 
     async def _read(self, link: Link, block: Block) -> Outcome:
         asked_ns = self._clock.monotonic_ns()
+        self._tried = block
         try:
             reading = await link.read(block)
         except LinkError as error:
-            self._error = error
+            if not error.is_consequence:
+                self._error = error
             if isinstance(error, RefusedError):
                 self._answered()
-            return Failure(error=error, at_ns=(asked_ns + self._clock.monotonic_ns()) // 2, sent=True)
+            return Failure(error=error, at_ns=(asked_ns + self._clock.monotonic_ns()) // 2, sent=error.was_sent)
         self._round_trip_ns = reading.responded_ns - reading.requested_ns
         self._answered()
         return reading
@@ -220,7 +242,7 @@ class Device:
         unread = Quality.NOT_CONNECTED if self._link is None else Quality.REFUSED
         rows = make_rows(plan, outcomes, unread=unread, unread_ns=started_ns)
         failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
-        first = failures[0].error if failures else None
+        first = min(failures, key=lambda failure: failure.error.is_consequence).error if failures else None
         if not outcomes and plan.parameters:
             first = self._error if self._link is None else refusal_of(self.name, plan)
         return Scan(
@@ -238,6 +260,25 @@ class Device:
             started_ns=started_ns,
             ended_ns=self._clock.monotonic_ns(),
         )
+
+    async def _open(self) -> Link:
+        """Connect; where that failed before, or the connections never served, one request has to be answered first.
+
+        It is the request that was tried last: a device that answers anything else only would be lent to scans in vain.
+
+        Raises:
+            LinkError: there is no connection, or no answer over it.
+        """
+        link = await self._connect()
+        if self._state is DeviceState.HALF_OPEN and self._tried is not None:
+            try:
+                await link.read(self._tried)
+            except RefusedError:
+                return link  # that is an answer
+            except BaseException:
+                await link.close()
+                raise
+        return link
 
     async def _serve(self, link: Link) -> None:
         """Lend the link until it is lost; close it in any case."""

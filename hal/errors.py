@@ -40,6 +40,10 @@ class LinkError(HalError):
         operation: what was asked, for example ``read holding_register 2000..2019``.
         device: name of the device.
         reason: what happened, in words.
+
+    Attributes:
+        was_sent: whether the request went out.
+        is_consequence: whether another request ended the connection, and tells why.
     """
 
     cause: str = "link"
@@ -50,6 +54,8 @@ class LinkError(HalError):
         self.operation = operation
         self.device = device
         self.reason = reason
+        self.was_sent = True
+        self.is_consequence = False
 
 
 class NotConnectedError(LinkError):

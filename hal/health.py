@@ -9,6 +9,8 @@ class DeviceState(StrEnum):
 
     STOPPED = "stopped"
     CONNECTING = "connecting"
+    HALF_OPEN = "half_open"
+    """Connecting after repeated failures: one request has to be answered before scans are made."""
     CONNECTED = "connected"
     BACKING_OFF = "backing_off"
 
@@ -36,6 +38,8 @@ class DeviceHealth:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DeviceEvent:
     """A change worth a record: connected, lost (then connecting), or not reachable for a new reason (backing off).
+
+    A circuit that is half open is no event: what comes of it is.
 
     Attributes:
         reason: what went wrong; None where a connection opened.

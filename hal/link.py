@@ -38,7 +38,8 @@ class Reading:
 
     Attributes:
         data: shape ``(count,)``; uint16 words of a register kind, bool of a bit kind.
-        requested_ns: monotonic nanoseconds just before the request was sent.
+        requested_ns: monotonic nanoseconds just before the request was sent; where it waited in the device behind
+            another, those of the answer before its own.
         responded_ns: monotonic nanoseconds just after its answer was complete.
         is_after_flush: whether the line had to be flushed since this unit answered last, so that the data might be
             those of an earlier request.
@@ -53,10 +54,10 @@ class Reading:
 class Link(Protocol):
     """An open connection. It is made open, used, and closed once; it never reconnects by itself.
 
-    Requests of concurrent callers go out in the order in which they came, `parallel` of them at a time. A late answer
-    is never taken for the next one: after any failure but a `RefusedError`, and after a cancellation in mid-request,
-    the connection is closed. A line that is shared, or has nothing to close, is flushed instead; then the next reading
-    says `is_after_flush`, and a unit that stays silent loses its link.
+    Requests of concurrent callers go out in the order in which they came, `parallel` of them at a time at most. A late
+    answer is never taken for the next one: after any failure but a `RefusedError`, and after a cancellation in
+    mid-request, the connection is closed. A line that is shared, or has nothing to close, is flushed instead; then the
+    next reading says `is_after_flush`, and a unit that stays silent loses its link.
     """
 
     @property
@@ -66,7 +67,7 @@ class Link(Protocol):
 
     @property
     def parallel(self) -> int:
-        """Requests that go out at the same time: 1, or more where there are several connections."""
+        """Requests worth having under way: as many as go out at a time, or one more that goes out with an answer."""
         ...
 
     async def read(self, block: Block) -> Reading:

@@ -6,6 +6,7 @@ time-out.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from struct import Struct
 from typing import Final
 
@@ -20,6 +21,7 @@ _READ_HEAD: Final = Struct(">HHHBBB")
 """What comes before the data of a read: the header, the function code and the bytes of data."""
 _LONGEST_PDU: Final = 253
 """Bytes of a PDU, at most: MODBUS Application Protocol Specification V1.1b3, section 4.1."""
+_MOST_DATA: Final = _LONGEST_PDU - 2
 
 
 def frame(transaction: int, unit: int, pdu: bytes) -> bytes:
@@ -33,7 +35,7 @@ def take_answer(received: bytes | bytearray, expected: Expected) -> Answer | Non
     Raises:
         ValueError: what was received cannot become the answer; says why.
     """
-    if expected.function in READ_FUNCTIONS and received.startswith(head := _read_head(expected)):
+    if (head := read_head(expected)) and received.startswith(head):
         # nearly every answer; whatever is not right with one is found below
         data = bytes(received[len(head) :])
         if len(data) == expected.data_bytes:
@@ -55,6 +57,38 @@ def take_answer(received: bytes | bytearray, expected: Expected) -> Answer | Non
     if len(pdu) > due:
         raise ValueError(f"{len(pdu) - due} bytes too many came behind the answer")
     return take_pdu(pdu, expected)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What stands at the front of what was received, as far as it came.
+
+    Attributes:
+        transaction: None where more bytes must tell.
+        frame: as many bytes as its header says; all, where that cannot be.
+    """
+
+    transaction: int | None
+    frame: bytes
+
+
+def first_answer(received: bytes) -> Frame:
+    """Cut the first answer off; whether it is one is for `take_answer` to say."""
+    if len(received) < _TRANSACTION_END:
+        return Frame(None, received)
+    said = int.from_bytes(received[_PROTOCOL_END:_LENGTH_END], "big") if len(received) >= _LENGTH_END else 0
+    frame = received[: _LENGTH_END + said] if said > 1 else received
+    return Frame(int.from_bytes(received[:_TRANSACTION_END], "big"), frame)
+
+
+def check_room(more: int, *, is_answered: bool) -> None:
+    """Check that bytes do not come behind an answer as if they belonged to it.
+
+    Raises:
+        ValueError: they do.
+    """
+    if is_answered:
+        raise ValueError(f"{more} bytes too many came behind the answer")
 
 
 def late_bytes(received: bytes | bytearray, abandoned: Mapping[int, Expected]) -> int | None:
@@ -90,8 +124,10 @@ def _may_be_late(received: bytes | bytearray, abandoned: Mapping[int, Expected])
     return False
 
 
-def _read_head(expected: Expected) -> bytes:
-    """The start of the only answer that fits a read and is no refusal."""
+def read_head(expected: Expected) -> bytes:
+    """Say how the only answer begins that fits a read and is no refusal; nothing where the request is no read."""
+    if expected.function not in READ_FUNCTIONS or expected.data_bytes > _MOST_DATA:
+        return b""
     data_bytes = expected.data_bytes
     return _READ_HEAD.pack(expected.transaction, 0, data_bytes + 3, expected.unit, expected.function, data_bytes)
 

@@ -31,13 +31,17 @@ async def read_blocks(
                 outcomes[index] = Failure(error=ended, at_ns=now_ns(), sent=False)
                 continue
             outcome = outcomes[index] = await read(block)
-            if ended is None and isinstance(outcome, Failure) and not isinstance(outcome.error, RefusedError):
-                ended = outcome.error
+            if isinstance(outcome, Failure) and not isinstance(outcome.error, RefusedError):
+                ended = ended or outcome.error
+                if not outcome.sent:
+                    outcomes[index] = Failure(error=ended, at_ns=outcome.at_ns, sent=False)
 
-    if parallel == 1 or len(blocks) == 1:
+    others = min(parallel, len(blocks)) - 1
+    if others < 1:
         await take_turns()
     else:
         async with asyncio.TaskGroup() as tasks:
-            for number in range(min(parallel, len(blocks))):
+            for number in range(others):
                 tasks.create_task(take_turns(), name=f"reading {number}")
+            await take_turns()  # here and now, so that the first request waits for no task to start
     return [outcome for outcome in outcomes if outcome is not None]

@@ -44,6 +44,23 @@ def silence_s(baud: int, bits_of_a_character: int) -> float:
     return _FAST_SILENCE_S if baud > _FAST_BAUD else _SILENT_CHARACTERS * bits_of_a_character / baud
 
 
+def begins_echo(received: bytes | bytearray, frame: bytes) -> bool:
+    """Whether what was received so far is the request itself, or its beginning: some adapters hear what they send."""
+    return bool(received) and frame.startswith(bytes(received[: len(frame)]))
+
+
+def passes_for_answer(frame: bytes, expected: Expected) -> bool:
+    """Whether a request, heard back, would be taken for its own answer.
+
+    So it is with a write of one value, whose answer repeats it, and with a read of 17 to 24 bits at 768..1023: there
+    the high byte of the address is the number of bytes that are due.
+    """
+    try:
+        return any(take_answer(frame[:length], expected) is not None for length in range(1, len(frame) + 1))
+    except ValueError:
+        return False
+
+
 def take_answer(received: bytes | bytearray, expected: Expected) -> Answer | None:
     """Take the answer out of what was received so far; None where more bytes are due.
 

@@ -128,7 +128,7 @@ def plan_devices(
         members = [definition for definition in definitions.readable if definition.device == name]
         watching = watch_settings(name, settings, members, roles)
         try:
-            plans = plans_by_interval(_read_together(members, roles, watching), limits=plan_limits(settings))
+            plans = plan_together(settings, members, roles, watching)
         except DefinitionError as error:
             raise ConfigurationError(f"definitions of device {name!r}: {error}") from error
         planned.append(
@@ -167,6 +167,18 @@ def watch_settings(name: str, settings: DeviceConfig, members: Sequence[Definiti
         frozen_after_s=settings.frozen_after_s,
         carries_run=roles.run_state is not None and roles.run_state in ids,
     )
+
+
+def plan_together(
+    settings: DeviceConfig, members: Sequence[Definition], roles: Roles, watching: WatchSettings
+) -> Mapping[int, ReadPlan]:
+    """Plan the reads of one device as they are really made: scan interval in milliseconds to read plan.
+
+    Raises:
+        ConfigurationError: the limits of the device contradict each other.
+        DefinitionError: a definition cannot be read within them.
+    """
+    return plans_by_interval(_read_together(members, roles, watching), limits=plan_limits(settings))
 
 
 def _read_together(members: Sequence[Definition], roles: Roles, watching: WatchSettings) -> list[Parameter]:

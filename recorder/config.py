@@ -38,6 +38,10 @@ class RecorderConfig(_Section):
     """Folder of spool, last good definitions, lock and control socket; relative to the configuration file."""
     time_scale: float = Field(default=1.0, gt=0, le=1000)
     """How many times faster than real the source runs: 1 on a tool, the simulator's speed in a simulation."""
+    cpu_wake_up_us: int | None = Field(default=None, ge=0, le=10_000)
+    """Longest time in microseconds that an idle processor may take to wake; None leaves it to the system. 0 keeps the
+    jitter low where ``ald-recorder check`` finds late wake-ups, and costs power; needs the right to
+    /dev/cpu_dma_latency."""
 
 
 class DatabaseConfig(_Section):

@@ -29,7 +29,7 @@ from recorder.instance import only_recorder_of
 from recorder.latency import LatencyRecorder
 from recorder.maintenance import maintain
 from recorder.overload import fit, measure_round_trip_ms
-from recorder.probe import probe_handler
+from recorder.probe import identify_handler, probe_handler
 from recorder.process import ProcessTracker
 from recorder.process_id import ProcessIdMint
 from recorder.recording import Recording
@@ -38,6 +38,7 @@ from recorder.sampler import Sampler
 from recorder.slot_timer import SlotTimer
 from recorder.spool import Spool
 from recorder.status import picture
+from recorder.wake_up import wake_up_within
 from recorder.writer import PREPARED, Writer, WriterState
 
 _ROLES_WAIT_S: Final = 1.0
@@ -111,6 +112,9 @@ class Daemon:
             loop.add_signal_handler(number, self.stop)
         async with AsyncExitStack() as stack:
             stack.enter_context(only_recorder_of(folder))
+            refused = stack.enter_context(wake_up_within(self._config.recorder.cpu_wake_up_us))
+            if refused is not None:
+                log.warning("wake_up_not_granted", reason=refused)
             stack.enter_context(self._timer)
             spool = await stack.enter_async_context(
                 Spool(
@@ -375,6 +379,7 @@ class Daemon:
             "runs_start": runs_start,
             "runs_stop": runs_stop,
             "probe": probe_handler(probed),
+            "identify": identify_handler(probed),
         }
         async with serve(Path(self._config.control_socket), handlers):
             yield

@@ -25,6 +25,7 @@ _ALIKE: Final = (
     "baud",
     "parity",
     "stop_bits",
+    "echo",
     "connect_timeout_s",
     "tls_ca",
     "tls_certificate",
@@ -71,11 +72,17 @@ def _check_shared(names: Sequence[str], devices: Mapping[str, TransportConfig]) 
                     f"devices.{name}.{field} is {here} and devices.{names[0]}.{field} is {there}: "
                     f"both are on {first.place}, and a line has one"
                 )
-    for name in names:
-        if len(names) > 1 and devices[name].connections > 1:
+    if len(names) > 1:
+        for name in names:
+            _check_one_at_a_time(name, names, devices[name])
+
+
+def _check_one_at_a_time(name: str, names: Sequence[str], config: TransportConfig) -> None:
+    for field, what in (("connections", "one connection"), ("requests_in_flight", "asked one request at a time")):
+        if getattr(config, field) > 1:
             raise ConfigurationError(
-                f"devices.{name}.connections is {devices[name].connections}: {first.place} is shared by "
-                f"{', '.join(names)}, and what is shared is one connection"
+                f"devices.{name}.{field} is {getattr(config, field)}: {config.place} is shared by "
+                f"{', '.join(names)}, and what is shared is {what}"
             )
 
 
@@ -88,6 +95,7 @@ def _own(name: str, config: TransportConfig) -> ModbusTcpSettings:
         connect_timeout_s=config.connect_timeout_s,
         request_timeout_s=config.request_timeout_s,
         connections=config.connections,
+        requests_in_flight=config.requests_in_flight,
         inter_request_delay_s=config.inter_request_delay_ms / 1000,
         tls=_tls(config),
     )
@@ -106,7 +114,11 @@ def _unit(name: str, config: TransportConfig) -> UnitSettings:
 def _place(config: TransportConfig) -> Place:
     if config.transport == "rtu":
         return SerialPlace(
-            path=config.serial_path, baud=config.baud, parity=Parity(config.parity), stop_bits=config.stop_bits
+            path=config.serial_path,
+            baud=config.baud,
+            parity=Parity(config.parity),
+            stop_bits=config.stop_bits,
+            echo=config.echo,
         )
     return TcpPlace(
         host=config.host,
@@ -114,6 +126,7 @@ def _place(config: TransportConfig) -> Place:
         framing=Framing.RTU if config.transport == "rtu_over_tcp" else Framing.MBAP,
         tls=_tls(config),
         connect_timeout_s=config.connect_timeout_s,
+        echo=config.echo,
     )
 
 

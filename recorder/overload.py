@@ -52,7 +52,10 @@ def fit(
     if load.verdict is Verdict.TIGHT:
         tell("plan_tight", load, "a slow answer now and then costs a slot")
         return replace(item, load=load)
-    remedy = f"lengthen scan_interval_ms, or raise devices.{name}.connections where the device allows several"
+    remedy = (
+        f"lengthen scan_interval_ms, or raise devices.{name}.connections or requests_in_flight "
+        "where the device allows several"
+    )
     match settings.on_overload:
         case "refuse":
             raise ConfigurationError(f"devices.{name}: the read plan cannot be kept: {load.explain()}; {remedy}")

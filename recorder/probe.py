@@ -1,4 +1,7 @@
-"""One block of a device through the running daemon, since nobody else may open what it holds: both ends of it."""
+"""A block or the identification of a device through the running daemon: both ends of it.
+
+Nobody else may open what the daemon holds. It reads for whoever asks, and never writes.
+"""
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
@@ -38,20 +41,15 @@ def probe_handler(devices: Callable[[], Iterable[tuple[Device, PlanLimits]]]) ->
     """
 
     async def probe(request: Mapping[str, Any]) -> dict[str, Any]:
-        name = str(request.get("device", ""))
-        found = next((item for item in devices() if item[0].name == name), None)
-        if found is None:
-            raise UsageError(f"the recorder has no device {name!r}: does it run with this configuration?")
-        device, limits = found
+        device, limits = _find(request, devices())
         block = _block(request)
         forbidden = limits.forbidden_within(block.kind, block.address, block.address + block.count - 1)
         if forbidden is not None:
-            raise UsageError(f"{block} touches {forbidden}, which [devices.{name}] forbids")
+            raise UsageError(f"{block} touches {forbidden}, which [devices.{device.name}] forbids")
         try:
             reading = await device.read(block)
         except LinkError as error:
-            code = error.exception_code if isinstance(error, RefusedError) else None
-            return {"cause": error.cause, "reason": error.reason, "exception_code": code}
+            return _failure(error)
         return {
             "data": reading.data.astype(np.int64).tolist(),
             "requested_ns": reading.requested_ns,
@@ -59,6 +57,36 @@ def probe_handler(devices: Callable[[], Iterable[tuple[Device, PlanLimits]]]) ->
         }
 
     return probe
+
+
+def identify_handler(devices: Callable[[], Iterable[tuple[Device, PlanLimits]]]) -> Handler:
+    """What answers ``identify`` in the daemon: it asks a device who it is.
+
+    Args:
+        devices: those that the daemon has at present, and what must not be asked of each.
+    """
+
+    async def identify(request: Mapping[str, Any]) -> dict[str, Any]:
+        device, _ = _find(request, devices())
+        try:
+            return {"objects": dict(await device.identify())}
+        except LinkError as error:
+            return _failure(error)
+
+    return identify
+
+
+def _find(request: Mapping[str, Any], devices: Iterable[tuple[Device, PlanLimits]]) -> tuple[Device, PlanLimits]:
+    name = str(request.get("device", ""))
+    found = next((item for item in devices if item[0].name == name), None)
+    if found is None:
+        raise UsageError(f"the recorder has no device {name!r}: does it run with this configuration?")
+    return found
+
+
+def _failure(error: LinkError) -> dict[str, Any]:
+    code = error.exception_code if isinstance(error, RefusedError) else None
+    return {"cause": error.cause, "reason": error.reason, "exception_code": code}
 
 
 def _block(request: Mapping[str, Any]) -> Block:
@@ -88,26 +116,35 @@ class DaemonReader:
 
     async def read(self, block: Block) -> Reading:
         """Read a block."""
-        await self._pace.wait()
         operation = f"read {block} through the recorder"
+        answer = await self._ask(
+            "probe", operation, {"kind": block.kind, "address": block.address, "count": block.count}
+        )
+        data = answer["data"]
+        return Reading(
+            data=np.array(data, np.bool_) if block.kind.is_bit else np.array(data, np.uint16),
+            requested_ns=answer["requested_ns"],
+            responded_ns=answer["responded_ns"],
+        )
+
+    async def identify(self) -> Mapping[str, str]:
+        """Ask the device who it is; empty where it does not say.
+
+        Raises:
+            LinkError: it gave no answer.
+        """
+        answer = await self._ask("identify", "read device identification through the recorder", {})
+        return dict(answer["objects"])
+
+    async def _ask(self, command: str, operation: str, arguments: Mapping[str, object]) -> Mapping[str, Any]:
+        """Ask the daemon, and raise what it met as if it was met here."""
+        await self._pace.wait()
         try:
-            answer = await ask(
-                self._socket,
-                "probe",
-                device=self._device,
-                kind=block.kind,
-                address=block.address,
-                count=block.count,
-            )
+            answer: Mapping[str, Any] = await ask(self._socket, command, device=self._device, **arguments)
         except (DaemonAwayError, asyncio.IncompleteReadError) as error:
             raise NotConnectedError(operation=operation, device=self._device, reason=str(error)) from error
         if "cause" not in answer:
-            data = answer["data"]
-            return Reading(
-                data=np.array(data, np.bool_) if block.kind.is_bit else np.array(data, np.uint16),
-                requested_ns=answer["requested_ns"],
-                responded_ns=answer["responded_ns"],
-            )
+            return answer
         if answer["exception_code"] is not None:
             raise RefusedError(operation=operation, device=self._device, exception_code=answer["exception_code"])
         kind = _ERRORS.get(answer["cause"], LinkError)

@@ -9,7 +9,7 @@ _TLS_PORT: Final = 802
 _OF_SERIAL: Final = ("serial_path", "baud", "parity", "stop_bits")
 _OF_TCP: Final = ("host", "port")
 _OF_TLS: Final = ("tls_ca", "tls_certificate", "tls_key", "tls_server_name")
-_OF_RTU: Final = ("turnaround_ms",)
+_OF_RTU: Final = ("turnaround_ms", "echo")
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 Transport = Literal["tcp", "rtu", "rtu_over_tcp", "tls"]
@@ -34,6 +34,8 @@ class TransportConfig(BaseModel):
     """Deadline of one request."""
     connections: int = Field(default=1, ge=1, le=8)
     """Connections at most, where the device allows several: as many requests of one scan go out at the same time."""
+    requests_in_flight: int = Field(default=1, ge=1, le=16)
+    """Requests that may wait for their answers on each connection, of a device that serves several at a time."""
     inter_request_delay_ms: int = Field(default=0, ge=0, le=60_000)
     """Pause that the unit needs between an answer and the next request, in milliseconds."""
     turnaround_ms: int = Field(default=100, ge=0, le=60_000)
@@ -47,6 +49,9 @@ class TransportConfig(BaseModel):
     """Parity of the serial port."""
     stop_bits: Literal[1, 2] = 1
     """Stop bits of the serial port."""
+    echo: bool = False
+    """Whether the RS-485 adapter of transport rtu or rtu_over_tcp hears what it sends, so that each request comes back
+    before its answer."""
     tls_ca: Path | None = None
     """PEM file of the authority that signed the device's certificate; without it this computer's authorities count."""
     tls_certificate: Path | None = None
@@ -79,9 +84,21 @@ class TransportConfig(BaseModel):
             raise ValueError('transport rtu needs serial_path, for example "/dev/ttyUSB0"')
         if self.transport in {"rtu", "rtu_over_tcp"} and self.connections > 1:
             raise ValueError(f"a serial line carries one request at a time: connections is 1 with {self.transport}")
+        if self.requests_in_flight > 1:
+            self._check_in_flight()
         if self.tls_key is not None and self.tls_certificate is None:
             raise ValueError("tls_key needs the tls_certificate that it belongs to")
         return self
+
+    def _check_in_flight(self) -> None:
+        if self.transport in {"rtu", "rtu_over_tcp"}:
+            reason = "a serial line carries one request at a time"
+            raise ValueError(f"{reason}: requests_in_flight is 1 with {self.transport}")
+        if self.inter_request_delay_ms > 0:
+            raise ValueError(
+                f"requests_in_flight is {self.requests_in_flight}, and inter_request_delay_ms wants a pause before "
+                "each request: take one of them"
+            )
 
     def placed(self, folder: Path) -> Self:
         """The same with files relative to the folder of the configuration."""

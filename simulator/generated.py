@@ -1,21 +1,19 @@
 """A map of any size over an image that moves: what the recorder's limits are measured on, without physics."""
 
-import asyncio
 import csv
 import tempfile
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import numpy as np
 
 from hal.parameter import LAST_ADDRESS, DataType, Parameter, RegisterKind
 from simulator.errors import ILLEGAL_ADDRESS, MapError, OptionError, RequestRefusedError
 from simulator.memory import Unit, double_words
+from simulator.real_time import RealTimeTool
 from simulator.station import ServeOptions, Station, Tool
 
 UNIT: Final = 1
@@ -154,7 +152,7 @@ def write_generated_map(path: Path, parameters: Sequence[Parameter]) -> None:
         raise MapError(f"{path}: the map cannot be written: {fault.strerror or fault}") from fault
 
 
-class GeneratedTool:
+class GeneratedTool(RealTimeTool):
     """A generated map as a Modbus server; an async context manager.
 
     Args:
@@ -176,31 +174,17 @@ class GeneratedTool:
         self._seed = seed
         self._count = count
         self.memory = SineMemory(count, seed=seed)
-        self.station = Station(
-            Tool(
-                units={UNIT: Unit(memory=self.memory, double_words=double_words(parameters))},
-                names=[parameter.name for parameter in parameters],
-                step=lambda: self.memory.step,
-                values=self.memory.values,
-            ),
-            options,
+        super().__init__(
+            Station(
+                Tool(
+                    units={UNIT: Unit(memory=self.memory, double_words=double_words(parameters))},
+                    names=[parameter.name for parameter in parameters],
+                    step=lambda: self.memory.step,
+                    values=self.memory.values,
+                ),
+                options,
+            )
         )
-        self._stack = AsyncExitStack()
-
-    async def __aenter__(self) -> Self:
-        async with AsyncExitStack() as stack:
-            await stack.enter_async_context(self.station)
-            group = await stack.enter_async_context(asyncio.TaskGroup())
-            driver = group.create_task(self._drive(), name="generated-faults")
-            stack.callback(driver.cancel)
-            self._stack = stack.pop_all()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        # Without the fault: it is the caller's, and the task group would wrap it into a group of its own.
-        await self._stack.aclose()
 
     @property
     def description(self) -> GeneratedDescription:
@@ -218,10 +202,3 @@ class GeneratedTool:
             map_path=self._map_path,
             start="",
         )
-
-    async def _drive(self) -> None:
-        """Faults begin and end by real time here."""
-        began_s = monotonic()
-        while True:
-            self.station.advance(monotonic() - began_s)
-            await asyncio.sleep(STEP_S)

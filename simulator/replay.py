@@ -6,20 +6,18 @@ one pass, in one request or in several, is of one row. It is meant for one reade
 one block.
 """
 
-import asyncio
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import numpy as np
 
 from hal.parameter import RegisterKind
 from simulator.errors import ILLEGAL_ADDRESS, OptionError, RequestRefusedError
 from simulator.memory import Unit, double_words
+from simulator.real_time import RealTimeTool
 from simulator.station import ServeOptions, Station, Tool
 from simulator.trace import Trace, read_trace
 from simulator.trace_image import TraceImage
@@ -27,7 +25,6 @@ from simulator.trace_map import Served, make_map, read_map, write_map
 
 UNIT: Final = 1
 MAX_PACE: Final = 1000.0
-_FAULT_TICK_S: Final = 0.01
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -153,7 +150,7 @@ class TraceMemory:
         return self._image.rows if due == self._image.rows - 1 and self.is_finished else due
 
 
-class ReplayedTrace:
+class ReplayedTrace(RealTimeTool):
     """A trace as a Modbus server; an async context manager.
 
     Raises:
@@ -173,31 +170,17 @@ class ReplayedTrace:
         image = TraceImage(self._trace, self.served, refuses_nan=replay.refuses_nan)
         self.memory = TraceMemory(self._trace, image, pace=replay.pace)
         parameters = [each.parameter for each in self.served]
-        self.station = Station(
-            Tool(
-                units={UNIT: Unit(memory=self.memory, double_words=double_words(parameters))},
-                names=[parameter.name for parameter in parameters],
-                step=lambda: self.memory.row,
-                values=self.memory.values,
-            ),
-            options,
+        super().__init__(
+            Station(
+                Tool(
+                    units={UNIT: Unit(memory=self.memory, double_words=double_words(parameters))},
+                    names=[parameter.name for parameter in parameters],
+                    step=lambda: self.memory.row,
+                    values=self.memory.values,
+                ),
+                options,
+            )
         )
-        self._stack = AsyncExitStack()
-
-    async def __aenter__(self) -> Self:
-        async with AsyncExitStack() as stack:
-            await stack.enter_async_context(self.station)
-            group = await stack.enter_async_context(asyncio.TaskGroup())
-            driver = group.create_task(self._drive(), name="replay-faults")
-            stack.callback(driver.cancel)
-            self._stack = stack.pop_all()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        # Without the fault: it is the caller's, and the task group would wrap it into a group of its own.
-        await self._stack.aclose()
 
     @property
     def description(self) -> ReplayDescription:
@@ -219,10 +202,3 @@ class ReplayedTrace:
             rows=self._trace.rows,
             pace="scan" if pace is None else f"{pace:g}",
         )
-
-    async def _drive(self) -> None:
-        """Faults begin and end by real time here."""
-        began_s = monotonic()
-        while True:
-            self.station.advance(monotonic() - began_s)
-            await asyncio.sleep(_FAULT_TICK_S)

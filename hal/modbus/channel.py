@@ -12,6 +12,19 @@ class MismatchError(Exception):
     """Bytes that cannot become the answer; never leaves `hal.modbus`."""
 
 
+class TakenAlongError(ConnectionError):
+    """The connection ended because of another request, which says why; never leaves `hal.modbus`.
+
+    Args:
+        reason: what to say of it.
+        was_sent: whether this request had gone out.
+    """
+
+    def __init__(self, reason: str, *, was_sent: bool) -> None:
+        super().__init__(reason)
+        self.was_sent = was_sent
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Question:
     """A request, ready to be framed; it may be asked again.
@@ -36,7 +49,9 @@ class Reply:
     """What answered a question, and when.
 
     Attributes:
-        requested_ns: monotonic nanoseconds just before the request was sent.
+        requested_ns: monotonic nanoseconds just before the request was sent; or, where it waited in the device behind
+            another, of the answer that came before its own: it was not served sooner. A device that serves several at
+            the same moment is then dated late, by half of what the network takes at most.
         responded_ns: monotonic nanoseconds just after its answer was complete.
         is_after_flush: whether the line had to be flushed since the unit answered last.
     """
@@ -48,7 +63,7 @@ class Reply:
 
 
 class Channel(Protocol):
-    """An open way to one unit, for one request at a time or a few.
+    """An open way to one unit.
 
     Its questions raise TimeoutError (no answer in time), ConnectionError (it is lost) or `MismatchError`.
     """
@@ -57,7 +72,7 @@ class Channel(Protocol):
 
     @property
     def parallel(self) -> int:
-        """Requests that may be under way at the same time."""
+        """Requests worth having under way: as many as go out at a time, or one more that waits to go."""
         ...
 
     async def ask(self, question: Question) -> Reply:

@@ -1,4 +1,4 @@
-"""The two ways a wire frames: by transaction, where a late answer is known by its number, or by silence alone."""
+"""How a line of turns frames: by transaction, where a late answer is known by its number, or by silence alone."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,8 +8,11 @@ from pymodbus.framer import FramerRTU, FramerSocket
 from pymodbus.pdu import DecodePDU
 
 from hal import mbap, rtu
-from hal.modbus.channel import MismatchError, Question
+from hal.modbus import request
+from hal.modbus.channel import MismatchError, Question, Reply
+from hal.modbus.own_wire import OwnWire
 from hal.modbus.place import Framing, Place
+from hal.modbus.turn_wire import TurnWire
 from hal.modbus.wire import Wire
 from hal.pdu import Answer, Expected
 
@@ -19,10 +22,12 @@ _UNANSWERED: Final = "closed because an earlier request was not answered"
 _SILENT_CHARACTERS: Final = 3.5
 
 
-class MbapWire(Wire):
-    """Modbus TCP: transactions tell answers apart.
+class MbapWire(TurnWire):
+    """Modbus TCP on a line that units may share: transactions tell answers apart.
 
     Args:
+        place: where it leads.
+        when_lost: called when no further request can be made.
         is_shared: whether several units are behind it. A device of its own gains by a new connection after a time-out;
             of several, one that is silent must not cost the others theirs, so its late answers are known and skipped.
     """
@@ -92,17 +97,24 @@ class MbapWire(Wire):
         return True
 
 
-class RtuWire(Wire):
+class RtuWire(TurnWire):
     """Modbus RTU, on a serial line or passed on by a gateway: nothing but silence tells answers apart.
 
     After a request without a good answer the line is kept quiet for the unit's turnaround, and as long as bytes still
     come; then it is flushed. The next answer of that unit is marked, and the line kept quiet once more behind it: a
     device that lags by one answer is then heard, and stays marked.
+
+    Some adapters of RS-485 hear what they send. Where the place says so, each request is cut off the front of what
+    comes back. Where it does not, nothing that an echo could pass for is asked before an answer has shown that there is
+    none: an unnoticed echo of a write would be taken for the unit's word that it was done.
     """
 
     def __init__(self, place: Place, when_lost: Callable[[Wire], None]) -> None:
         super().__init__(place, FramerRTU(DecodePDU(is_server=False)), when_lost)
         self._silence_s = place.silence_s
+        self._echoes = place.echo
+        self._is_without_echo = False
+        self._frame = b""
         self._quiet_until_s = 0.0
         self._last: Question | None = None
         self._doubtful: set[int] = set()
@@ -126,11 +138,38 @@ class RtuWire(Wire):
     def wrap(self, question: Question) -> tuple[bytes, Expected]:
         """Frame a request, and say what answers it."""
         self._last = question
-        return self.framer.encode(question.payload, question.unit.unit, 0), question.expected
+        self._frame = self._framed(question)
+        return self._frame, question.expected
+
+    async def ask(self, question: Question) -> Reply:
+        """Send a request and wait for what answers it; before the first one that an echo could answer, a small read."""
+        is_safe = self._echoes or self._is_without_echo or self.is_broadcast(question)
+        if not is_safe and rtu.passes_for_answer(self._framed(question), question.expected):
+            await super().ask(request.echo_probe(question))
+        return await super().ask(question)
 
     def judge(self, received: bytearray, expected: Expected) -> Answer | None:
-        """Take the answer out of what was received."""
-        return rtu.take_answer(received, expected)
+        """Take the answer out of what was received, behind the echo where there is one."""
+        if not self._is_without_echo:
+            is_echo = rtu.begins_echo(received, self._frame)
+            if is_echo and len(received) < len(self._frame):
+                return None
+            if is_echo != self._echoes:
+                raise ValueError(self._echo_words())
+        if self._echoes:
+            return rtu.take_answer(received[len(self._frame) :], expected)
+        answer = rtu.take_answer(received, expected)
+        self._is_without_echo |= answer is not None
+        return answer
+
+    def _framed(self, question: Question) -> bytes:
+        return self.framer.encode(question.payload, question.unit.unit, 0)
+
+    def _echo_words(self) -> str:
+        field = "echo" if self._last is None else f"devices.{self._last.unit.device}.echo"
+        if self._echoes:
+            return f"what came back is not what was sent: two talk at once, or there is no echo: set {field} = false"
+        return f"the adapter echoes what is sent: set {field} = true"
 
     def after_failure(self, question: Question, _error: BaseException) -> None:
         """Ask for quiet."""
@@ -163,8 +202,19 @@ class RtuWire(Wire):
         self._quiet_until_s = max(self._quiet_until_s, until_s)
 
 
-def make_wire(place: Place, when_lost: Callable[[Wire], None], *, is_shared: Callable[[], bool]) -> Wire:
-    """Make the wire that a place needs; it is not open yet."""
+def make_wire(
+    place: Place, when_lost: Callable[[Wire], None], *, in_flight: int | None, is_shared: Callable[[], bool]
+) -> Wire:
+    """Make the wire that a place needs; it is not open yet.
+
+    Args:
+        place: where it leads.
+        when_lost: called when no further request can be made.
+        in_flight: requests that may be outstanding where one unit has the place to itself; else None.
+        is_shared: whether several units are behind it.
+    """
     if place.framing is Framing.RTU:
         return RtuWire(place, when_lost)
+    if in_flight is not None:
+        return OwnWire(place, when_lost, in_flight=in_flight)
     return MbapWire(place, when_lost, is_shared=is_shared)

@@ -12,9 +12,10 @@ from typing import Final
 
 from hal.errors import DefinitionError, NotConnectedError
 from hal.link import Connect
-from hal.modbus.channel import MismatchError, Question, Reply
+from hal.modbus.channel import MismatchError, Question, Reply, TakenAlongError
 from hal.modbus.link import ModbusLink
 from hal.modbus.opening import open_wire
+from hal.modbus.own_wire import OwnWire
 from hal.modbus.place import Place, UnitSettings
 from hal.modbus.wire import Wire
 
@@ -25,10 +26,17 @@ PROBE_PAUSE: Final = 9
 
 
 class Line:
-    """A place and the units on it. Its connection is open while any of them is connected."""
+    """A place and the units on it. Its connection is open while any of them is connected.
 
-    def __init__(self, place: Place) -> None:
+    Args:
+        place: where it is.
+        in_flight: requests that may be outstanding, where one unit has a place of Modbus TCP to itself; None where
+            units may share it, or silence frames: one at a time, in turns.
+    """
+
+    def __init__(self, place: Place, *, in_flight: int | None = None) -> None:
         self.place = place
+        self.in_flight = in_flight
         self.turn = asyncio.Lock()
         self.members: list[Member] = []
         self._seats: set[Seat] = set()
@@ -69,14 +77,17 @@ class Line:
                     ) from failed
                 await self._open(member.unit.device)
             assert self._wire is not None
-            seat = Seat(self, member, self._wire)
+            wire = self._wire
+            seat = OwnSeat(self, member, wire) if isinstance(wire, OwnWire) else Seat(self, member, wire)
             self._seats.add(seat)
             return seat
 
     async def _open(self, device: str) -> None:
         self._silent.clear()
         try:
-            self._wire = await open_wire(self.place, device, self._lost, is_shared=self.is_shared)
+            self._wire = await open_wire(
+                self.place, device, self._lost, in_flight=self.in_flight, is_shared=self.is_shared
+            )
         except NotConnectedError as error:
             self._failure = error
             raise
@@ -172,8 +183,6 @@ class Member:
 class Seat:
     """An open channel to one unit over the connection of its line."""
 
-    parallel = 1
-
     def __init__(self, line: Line, member: Member, wire: Wire) -> None:
         self.lost = asyncio.Event()
         self.has_answered = False
@@ -183,6 +192,11 @@ class Seat:
         self._line = line
         self.reason = ""
         self._ask_after_s = 0.0
+
+    @property
+    def parallel(self) -> int:
+        """One at a time."""
+        return 1
 
     async def ask(self, question: Question) -> Reply:
         """Ask once, when it is this unit's turn."""
@@ -194,22 +208,22 @@ class Seat:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self.lost.wait(), pause_s)
             async with self._line.turn:
-                return await self._ask(question)
+                try:
+                    return await self._ask(question)
+                finally:
+                    self._ask_after_s = asyncio.get_running_loop().time() + question.unit.inter_request_delay_s
 
     async def _ask(self, question: Question) -> Reply:
         if self.lost.is_set():
-            raise ConnectionError(self.reason)
-        loop = asyncio.get_running_loop()
-        started_s = loop.time()
+            raise TakenAlongError(self.reason, was_sent=False)
+        started_s = asyncio.get_running_loop().time()
         try:
             reply = await self.wire.ask(question)
         except (TimeoutError, MismatchError):
-            self.member.failed(question, self.wire, loop.time() - started_s)
+            self.member.failed(question, self.wire, asyncio.get_running_loop().time() - started_s)
             if self.member.is_silent:
                 self.end("closed because the unit does not answer")
             raise
-        finally:
-            self._ask_after_s = loop.time() + question.unit.inter_request_delay_s
         self.has_answered = True
         self.member.answered(question)
         return reply
@@ -226,3 +240,20 @@ class Seat:
             self.lost.set()
             if self.when_lost is not None:
                 self.when_lost(self)
+
+
+class OwnSeat(Seat):
+    """An open channel to a unit that has its line to itself: the wire sees to the turns, and to the pauses."""
+
+    def __init__(self, line: Line, member: Member, wire: OwnWire) -> None:
+        super().__init__(line, member, wire)
+        self._in_flight = wire.in_flight
+
+    @property
+    def parallel(self) -> int:
+        """As many as may be outstanding, and one that goes out with the next answer."""
+        return self._in_flight + 1
+
+    async def ask(self, question: Question) -> Reply:
+        """Ask once."""
+        return await self._ask(question)

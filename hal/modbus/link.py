@@ -10,7 +10,7 @@ import numpy as np
 from hal.errors import DefinitionError, MalformedError, NotConnectedError, RefusedError, RequestTimeoutError
 from hal.link import Block, Reading
 from hal.modbus import request
-from hal.modbus.channel import Channel, MismatchError, Question, Reply
+from hal.modbus.channel import Channel, MismatchError, Question, Reply, TakenAlongError
 from hal.modbus.identification import BASIC, IDENTIFICATION_CODES, Identification
 from hal.modbus.place import UnitSettings
 from hal.parameter import RegisterKind
@@ -36,7 +36,7 @@ class ModbusLink:
 
     @property
     def parallel(self) -> int:
-        """Requests that go out at the same time."""
+        """Requests worth having under way at the same time."""
         return self._channel.parallel
 
     async def read(self, block: Block) -> Reading:
@@ -109,15 +109,23 @@ class ModbusLink:
         try:
             reply = await self._channel.ask(question)
         except TimeoutError as error:
-            reason = f"no answer within {self._unit.request_timeout_s:g} s"
+            more = f" {error}" if str(error) else ""
+            reason = f"no answer within {self._unit.request_timeout_s:g} s{more}"
             raise RequestTimeoutError(operation=operation, device=device, reason=reason) from error
         except ConnectionError as error:
-            raise NotConnectedError(operation=operation, device=device, reason=str(error)) from error
+            raise _not_connected(operation, device, error) from error
         except MismatchError as error:
             raise MalformedError(operation=operation, device=device, reason=str(error)) from error
         if reply.answer.exception_code is not None:
             raise RefusedError(operation=operation, device=device, exception_code=reply.answer.exception_code)
         return reply
+
+
+def _not_connected(operation: str, device: str, error: ConnectionError) -> NotConnectedError:
+    translated = NotConnectedError(operation=operation, device=device, reason=str(error))
+    if isinstance(error, TakenAlongError):
+        translated.was_sent, translated.is_consequence = error.was_sent, True
+    return translated
 
 
 def _reading(block: Block, reply: Reply) -> Reading:

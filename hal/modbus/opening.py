@@ -23,7 +23,12 @@ _UNKNOWN_AUTHORITY: Final = frozenset({2, 18, 19, 20, 21})
 
 
 async def open_wire(
-    place: Place, device: str, when_lost: Callable[[Wire], None], *, is_shared: Callable[[], bool]
+    place: Place,
+    device: str,
+    when_lost: Callable[[Wire], None],
+    *,
+    in_flight: int | None,
+    is_shared: Callable[[], bool],
 ) -> Wire:
     """Open a connection.
 
@@ -31,7 +36,7 @@ async def open_wire(
         NotConnectedError: it did not open; names the place, the system's reason and what to do.
     """
     operation = f"{'open' if isinstance(place, SerialPlace) else 'connect to'} {place}"
-    wire = make_wire(place, when_lost, is_shared=is_shared)
+    wire = make_wire(place, when_lost, in_flight=in_flight, is_shared=is_shared)
     try:
         await wire.open(_context(place))
     except (OSError, ValueError) as error:  # ValueError: no host name, or a baud rate that the port cannot have

@@ -11,6 +11,8 @@ from hal.rtu import silence_s
 
 HIGHEST_UNIT: Final = 255
 MOST_CONNECTIONS: Final = 8
+MOST_IN_FLIGHT: Final = 16
+"""NumberMaxOfClientTransaction: MODBUS Messaging on TCP/IP Implementation Guide V1.0b: 1 to 16."""
 _HIGHEST_PORT: Final = 65_535
 _LONGEST_S: Final = 3_600.0
 _LONGEST_PAUSE_S: Final = 60.0
@@ -66,9 +68,10 @@ class TcpPlace:
         framing: RTU where a gateway passes on the bytes of a serial line as they are.
         tls: None without encryption.
         connect_timeout_s: for the name, the connection and the TLS handshake together.
+        echo: whether what is sent comes back before the answer; of RTU.
 
     Raises:
-        DefinitionError: on a host, port or time-out that cannot be.
+        DefinitionError: on a host, port or time-out that cannot be, or an echo of MBAP.
     """
 
     host: str
@@ -76,6 +79,7 @@ class TcpPlace:
     framing: Framing = Framing.MBAP
     tls: TlsSettings | None = None
     connect_timeout_s: float = 1.0
+    echo: bool = False
 
     def __post_init__(self) -> None:
         if not self.host:
@@ -84,6 +88,8 @@ class TcpPlace:
             raise DefinitionError(f"port {self.port} is outside 1…{_HIGHEST_PORT}")
         if not 0 < self.connect_timeout_s <= _LONGEST_S:
             raise DefinitionError("a time-out must be more than 0 s")
+        if self.echo and self.framing is not Framing.RTU:
+            raise DefinitionError("only what carries RTU can echo what is sent")
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"
@@ -102,6 +108,7 @@ class SerialPlace:
 
     Attributes:
         path: the port, for example ``/dev/ttyUSB0``; better a name of ``/dev/serial/by-id`` that no plugging changes.
+        echo: whether the adapter hears what it sends.
 
     Raises:
         DefinitionError: on a path, baud rate or number of stop bits that cannot be.
@@ -112,6 +119,7 @@ class SerialPlace:
     parity: Parity = Parity.EVEN
     stop_bits: int = 1
     framing: Framing = Framing.RTU
+    echo: bool = False
 
     def __post_init__(self) -> None:
         if not self.path:
@@ -180,6 +188,7 @@ class ModbusTcpSettings:
         connect_timeout_s: for the name and the connection together.
         request_timeout_s: from the first byte of a request to the last of its answer.
         connections: connections at most, 1…8; as many requests go out at a time as the device lets open.
+        requests_in_flight: requests that may be outstanding on each connection, 1…16.
 
     Raises:
         DefinitionError: on a host, port, unit, time-out or number of connections that cannot be.
@@ -192,12 +201,21 @@ class ModbusTcpSettings:
     connect_timeout_s: float = 1.0
     request_timeout_s: float = 1.0
     connections: int = 1
+    requests_in_flight: int = 1
     inter_request_delay_s: float = 0.0
     tls: TlsSettings | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.connections <= MOST_CONNECTIONS:
             raise DefinitionError(f"{self.device}: {self.connections} connections are outside 1…{MOST_CONNECTIONS}")
+        if not 1 <= self.requests_in_flight <= MOST_IN_FLIGHT:
+            said = f"{self.requests_in_flight} requests in flight are outside 1…{MOST_IN_FLIGHT}"
+            raise DefinitionError(f"{self.device}: {said}")
+        if self.requests_in_flight > 1 and self.inter_request_delay_s > 0:
+            raise DefinitionError(
+                f"{self.device}: an inter-request delay and {self.requests_in_flight} requests in flight contradict "
+                "each other: take one of them"
+            )
         try:
             _ = self.place
         except DefinitionError as error:

@@ -37,6 +37,14 @@ _READ_REQUESTS: Final = {
     RegisterKind.INPUT_REGISTER: ReadInputRegistersRequest,
 }
 
+_PROBED: Final = {
+    1: RegisterKind.COIL,
+    2: RegisterKind.DISCRETE_INPUT,
+    5: RegisterKind.COIL,
+    15: RegisterKind.COIL,
+}
+"""What is read beside a question, by its function; holding registers beside any other."""
+
 
 def read(unit: UnitSettings, block: Block) -> Question:
     """Ask for a block: functions 1 to 4.
@@ -99,6 +107,17 @@ def identification(unit: UnitSettings, *, code: int, first_object: int) -> Quest
     """Ask who the device is: function 43, type 14; code 1 basic, 2 regular."""
     pdu = ReadDeviceInformationRequest(read_code=code, object_id=first_object)
     return _question(unit, "read device identification", pdu, is_read=True)
+
+
+def echo_probe(question: Question) -> Question:
+    """Ask the same unit for as little as can be, near where the question goes, by a read that no echo can answer."""
+    kind = _PROBED.get(question.expected.function, RegisterKind.HOLDING_REGISTER)
+    address = int.from_bytes(question.payload[1:3], "big")
+    several = 9 if kind.is_bit else 2
+    least_bytes = 1 if kind.is_bit else 2
+    # an echo is known by the address, of which the high byte must not be the number of bytes that are due
+    count = several if address >> 8 == least_bytes else 1
+    return read(question.unit, Block(kind=kind, address=address, count=count))
 
 
 def _question(

@@ -16,24 +16,26 @@ class Several:
     One that is lost after it has answered ends them all, since then the device has gone.
     """
 
-    def __init__(self, seats: Sequence[Seat]) -> None:
+    def __init__(self, seats: Sequence[Seat], *, in_flight: int) -> None:
         self.lost = asyncio.Event()
         self._seats = list(seats)
+        self._in_flight = in_flight
         self._free: asyncio.Queue[Seat | None] = asyncio.Queue()
         self._reason = "the connection is closed"
         for seat in self._seats:
             seat.when_lost = self._lose
+        for seat in self._seats * in_flight:  # each once, then each once more
             self._free.put_nowait(seat)
         for seat in [seat for seat in self._seats if seat.lost.is_set()]:
             self._lose(seat)
 
     @property
     def parallel(self) -> int:
-        """Connections that are open."""
-        return max(len(self._seats), 1)
+        """Requests that may be outstanding on the connections that are open."""
+        return max(len(self._seats), 1) * self._in_flight
 
     async def ask(self, question: Question) -> Reply:
-        """Ask over the first connection that is free; first come, first served."""
+        """Ask over the first connection that takes one more; first come, first served."""
         while True:
             seat = await self._free.get()
             if seat is None:
@@ -75,8 +77,10 @@ class Connections:
 
     def __init__(self, settings: ModbusTcpSettings) -> None:
         self._members: list[Member] = [
-            Line(settings.place).add(settings.unit_settings) for _ in range(settings.connections)
+            Line(settings.place, in_flight=settings.requests_in_flight).add(settings.unit_settings)
+            for _ in range(settings.connections)
         ]
+        self._in_flight = settings.requests_in_flight
 
     async def connect(self) -> Seat | Several:
         """Open what the device lets open.
@@ -96,7 +100,7 @@ class Connections:
             for seat in seats:
                 await seat.close()
             raise
-        return Several(seats)
+        return Several(seats, in_flight=self._in_flight)
 
 
 async def _sit(member: Member, seats: list[Seat]) -> None:

@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import Final, Protocol
 
-from hal.errors import LinkError, RefusedError
+from hal.errors import LinkError, RefusedError, RequestTimeoutError
 from hal.inquiry import Inquiry
 from hal.limits import PlanLimits
 from hal.link import Block, Reading
 from hal.outcome import Failure, Outcome
 from hal.parameter import RegisterKind
 from hal.plan import ReadPlan
-from hal.survey import BlockReader, LargestBlock, attempt, compare_images, largest_block
+from hal.survey import BlockReader, LargestBlock, compare_images, largest_block
 from recorder.check.image import Image
 from recorder.check.spread import Spread, milliseconds
 from recorder.check.verdict import Report, Verdict
@@ -24,6 +24,9 @@ _WATCHED_S: Final = 1.0
 """How long words are watched for movement: a measurement of a PLC moves within a second."""
 _MOST_COMPARED: Final = 8
 _BUSY: Final = 0.7
+_TRIES: Final = 20
+_TRY_S: Final = 0.25
+"""Together as long as the longest back-off of a recorder that is asked."""
 _ILLEGAL_FUNCTION: Final = 1
 _ILLEGAL_VALUE: Final = 3
 
@@ -43,7 +46,7 @@ class CheckedDevice:
     Attributes:
         place: where it is, for people.
         plans: scan interval in milliseconds to its read plan.
-        identify: None where nobody can ask (through the daemon).
+        identify: None where nobody can ask.
         parallel: requests that go out at the same time.
         watched_s: how long its words are watched.
     """
@@ -103,13 +106,13 @@ async def check_device(device: CheckedDevice, report: Report) -> Found | None:
         return None
     _report_answers(device, timed, report)
     try:
-        await _report_identity(device, report)
         await _report_functions(device, report)
         await _report_largest(device, list(plans.values()), report)
         await _report_images(device, list(plans.values()), report)
     except LinkError as error:
         message = f"{error.operation}: {error.reason}: it answers its own addresses, but not this"
         report.add(device.section, Verdict.WARNING, message)
+    await _report_identity(device, list(plans.values()), report)
     for interval_ms, plan in plans.items():
         found.load += _report_plan(device, interval_ms, plan, timed, report)
     return found
@@ -175,15 +178,35 @@ def _report_answers(device: CheckedDevice, timed: _Timed, report: Report) -> Non
     report.add(device.section, Verdict.WARNING if lost else Verdict.OK, message, **figures)
 
 
-async def _report_identity(device: CheckedDevice, report: Report) -> None:
+async def _report_identity(device: CheckedDevice, plans: Sequence[ReadPlan], report: Report) -> None:
+    """Ask who it is; last, since some devices meet a function that they do not know with silence."""
     if device.identify is None:
-        message = "who it is (function 43): the recorder holds the device, so it was not asked"
-        report.add(device.section, Verdict.NOT_ASKED, message)
         return
-    objects = dict(await device.identify())
+    try:
+        objects = dict(await device.identify())
+    except LinkError as error:
+        message = f"does not answer function 43, which asks who it is: {error.reason}; no recording needs it"
+        report.add(device.section, Verdict.OK, message, identification={})
+        await _until_it_answers(device, plans)
+        return
     said = ", ".join(value for value in objects.values() if value)
     message = f"says that it is {said}" if said else "does not say who it is (function 43); most devices do not"
     report.add(device.section, Verdict.OK, message, identification=objects)
+
+
+async def _until_it_answers(device: CheckedDevice, plans: Sequence[ReadPlan]) -> None:
+    """Wait until the connection that silence has cost is there again."""
+    block = next((block for plan in plans for block in plan.blocks), None)
+    for _ in range(_TRIES if block is not None else 0):
+        assert block is not None
+        try:
+            await device.reader.read(block)
+        except RefusedError:
+            return
+        except LinkError:
+            await asyncio.sleep(_TRY_S)
+        else:
+            return
 
 
 async def _report_functions(device: CheckedDevice, report: Report) -> None:
@@ -199,6 +222,9 @@ async def _report_functions(device: CheckedDevice, report: Report) -> None:
         except RefusedError as error:
             is_unknown = error.exception_code == _ILLEGAL_FUNCTION
             states[kind.function_code] = "unknown" if is_unknown else "known"
+        except RequestTimeoutError:
+            states[kind.function_code] = "silent"
+            await _until_it_answers(device, list(device.plans.values()))
         else:
             states[kind.function_code] = "answered"
     lacking = [kind for kind in wanted if states[kind.function_code] == "unknown"]
@@ -271,9 +297,9 @@ def _report_plan(device: CheckedDevice, interval_ms: int, plan: ReadPlan, timed:
     expected_ms = sum(timed.median_ms(block) for block in plan.blocks) / device.parallel
     share = expected_ms / interval_ms
     requests = f"{len(plan.blocks)} request{'' if len(plan.blocks) == 1 else 's'}"
+    parameters = f"{len(plan.parameters)} parameter{'' if len(plan.parameters) == 1 else 's'}"
     message = (
-        f"every {interval_ms} ms: {len(plan.parameters)} parameters in {requests}, "
-        f"about {milliseconds(expected_ms)} ({100 * share:.0f} %)"
+        f"every {interval_ms} ms: {parameters} in {requests}, about {milliseconds(expected_ms)} ({100 * share:.0f} %)"
     )
     verdict = Verdict.OK
     if share > 1:
@@ -289,13 +315,3 @@ def _report_plan(device: CheckedDevice, interval_ms: int, plan: ReadPlan, timed:
     figures = {"interval_ms": interval_ms, "requests": len(plan.blocks), "expected_ms": round(expected_ms, 4)}
     report.add(device.section, verdict, message, *warnings, **figures)
     return share
-
-
-async def read_places(device: CheckedDevice, places: Sequence[tuple[RegisterKind, int, int]], image: Image) -> None:
-    """Read what is not known yet of some places, each by a request of its own."""
-    for kind, address, count in places:
-        if image.words(kind, address, count) is None:
-            block = Block(kind=kind, address=address, count=count)
-            reading = await attempt(device.reader, block, limits=device.limits)
-            if reading is not None:
-                image.take(block, reading)

@@ -6,10 +6,11 @@ a sign, °F for °C, a scale by a power of ten.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import combinations, product
+from itertools import combinations
 from math import isfinite
 from typing import Any, Final
 
+from hal.link import Block
 from hal.parameter import LAST_ADDRESS, DataType, RegisterKind, WordOrder
 from recorder.check.image import Image
 from recorder.check.plausible import FAR_LESS_LIKELY, Expectation, has_orders, is_plausible, value_of, weight
@@ -235,15 +236,16 @@ def _scales(definition: Definition) -> Iterator[_Change]:
             )
 
 
-def places_to_read(definition: Definition, *, wide: bool) -> list[tuple[RegisterKind, int, int]]:
-    """Where `explain` wants to look: kind, address and count, the parameter's own place first."""
+def windows(definition: Definition, *, wide: bool) -> list[Block]:
+    """Where `explain` wants to look: the parameter's own place and an address on both sides, of each kind in question.
+
+    Args:
+        definition: of the parameter.
+        wide: whether the other kind is in question too.
+    """
     if definition.register_kind is None or definition.address is None or definition.data_type is None:
         return []
     words = definition.length or definition.data_type.words
+    first, last = max(0, definition.address - 1), min(LAST_ADDRESS, definition.address + words)
     kinds = [definition.register_kind, *([_OTHER_KIND[definition.register_kind]] if wide else [])]
-    places = []
-    for kind, shift in product(kinds, (0, -1, 1)):
-        address = definition.address + shift
-        if address >= 0 and address + words - 1 <= LAST_ADDRESS:
-            places.append((kind, address, words))
-    return places
+    return [Block(kind=kind, address=first, count=last - first + 1) for kind in kinds]

@@ -25,6 +25,8 @@ from recorder.definitions import Definition
 
 _FLOATS: Final = frozenset({DataType.FLOAT32, DataType.FLOAT64})
 _MOST_SHOWN: Final = 3
+FEWEST_READINGS: Final = 2
+"""Of a value, to tell what it is from what it was once."""
 _MOST_BY_CHANCE: Final = 4
 """One misread float in so many makes a value that can be."""
 _SHIFTS: Final[Mapping[tuple[str, ...], int]] = {("address -1",): -1, ("address +1",): 1}
@@ -259,16 +261,45 @@ def _stands_as_it_is(judgement: Judgement) -> bool:
     return is_float and judgement.verdict is Verdict.OK and not isnan(judgement.value) and judgement.value != 0
 
 
-def is_certain(judgement: Judgement, expectation: Expectation | None) -> bool:
+def is_certain(judgement: Judgement, image: Image, expectation: Expectation | None = None) -> bool:
     """Whether a change is shown well enough to be written down for review.
 
-    A float that makes sense in one word order alone, or at the next address, does so hardly by chance; a whole number
-    needs other parameters with the same mistake, and another unit needs somebody who looked at the front panel.
+    A float that makes sense in one word order alone does so hardly by chance; a whole number needs other parameters
+    with the same mistake, and another unit needs somebody who looked at the front panel. Another address needs evidence
+    of its own: of a signal at rest its neighbour is as good as itself.
     """
     if not judgement.changes:
+        return False
+    if "address" in judgement.changes and not shows_address(judgement, image, expectation):
         return False
     if expectation is not None or judgement.definition.data_type is DataType.ASCII:
         return True
     if judgement.definition.data_type not in _FLOATS and not judgement.is_shared:
         return False
     return set(judgement.changes) <= _SHOWN_BY_WORDS
+
+
+def shows_address(judgement: Judgement, image: Image, expectation: Expectation | None) -> bool:
+    """Whether several readings show the other address right and this one wrong.
+
+    There every value can be and none is 0; here none can be, or the device refuses it.
+    """
+    there = _values(judgement.definition.model_copy(update=dict(judgement.changes)), image)
+    here = _values(judgement.definition, image)
+
+    def can_be(value: float) -> bool:
+        if expectation is not None:
+            return expectation.fits(value, tolerance=judgement.definition.tolerance)
+        return is_plausible(judgement.definition, value)
+
+    is_right = len(there) >= FEWEST_READINGS and all(value != 0 and can_be(value) for value in there)
+    is_wrong = judgement.words is None or (len(here) >= FEWEST_READINGS and not any(map(can_be, here)))
+    return is_right and is_wrong
+
+
+def _values(definition: Definition, image: Image) -> list[float]:
+    try:
+        parameter = plain_parameter(definition)
+    except DefinitionError:
+        return []
+    return [value_of(definition, words) for words in image.readings(parameter.kind, parameter.address, parameter.words)]

@@ -1,26 +1,16 @@
-"""A device made ready to be checked: its plans, and a way to read it."""
+"""A device made ready to be checked: a way to read it."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from hal.link import Connect, Identify
-from hal.plan import ReadPlan, plans_by_interval
+from hal.plan import ReadPlan
 from hal.survey import SurveyReader
 from recorder.acquisition import plan_limits
 from recorder.check.devices import CheckedDevice
 from recorder.config import DeviceConfig
-from recorder.definitions import Definition
 from recorder.probe import DaemonReader
-
-
-def make_plans(settings: DeviceConfig, members: Sequence[Definition]) -> Mapping[int, ReadPlan]:
-    """Plan the reads of one device.
-
-    Raises:
-        DefinitionError: a definition cannot be read within the limits of the device.
-    """
-    return plans_by_interval([member.to_parameter() for member in members], limits=plan_limits(settings))
 
 
 @asynccontextmanager
@@ -46,7 +36,16 @@ async def opened(
     place, limits = f"{settings.place} unit {settings.unit}", plan_limits(settings)
     if connect is None:
         reader = DaemonReader(socket, name)
-        yield CheckedDevice(name=name, place=place, reader=reader, limits=limits, plans=plans, watched_s=watched_s)
+        yield CheckedDevice(
+            name=name,
+            place=place,
+            reader=reader,
+            limits=limits,
+            plans=plans,
+            identify=reader.identify,
+            parallel=settings.connections,
+            watched_s=watched_s,
+        )
         return
     async with SurveyReader(connect) as survey:
 

@@ -1,19 +1,20 @@
 """Each parameter of a device: its words, its value in every word order, and what would make sense of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isnan
 from typing import Any, Final
 
 from hal.errors import LinkError
 from hal.parameter import WordOrder
-from recorder.check.devices import CheckedDevice, Found, read_places
-from recorder.check.hypotheses import explain, places_to_read
-from recorder.check.judgement import Judgement, is_certain, is_doubtful, judge, settle_together
+from recorder.check.devices import CheckedDevice, Found
+from recorder.check.hypotheses import explain
+from recorder.check.judgement import Judgement, is_certain, judge, settle_together
 from recorder.check.pairs import PairFinding, check_pairs
 from recorder.check.plausible import Expectation
+from recorder.check.surroundings import look_around
 from recorder.check.verdict import Report, Verdict
-from recorder.check.writes import check_writes, write_place
+from recorder.check.writes import check_writes
 from recorder.definitions import Definition
 
 _WORDS_SHOWN: Final = 8
@@ -52,8 +53,11 @@ async def check_parameters(
         expectations: what the front panels say, by parameter.
         report: takes a line a parameter.
     """
-    await _look_around(device, definitions, found, expectations, report)
     image = found.image
+    try:
+        await look_around(device, definitions, found, expectations)
+    except LinkError as error:
+        report.add(_section(device), Verdict.WARNING, f"looking around doubtful parameters: {error.reason}")
     alone = [judge(definition, image, expectations.get(definition.full_name)) for definition in definitions]
     judgements, common = settle_together(alone)
     for message in common:
@@ -68,9 +72,15 @@ async def check_parameters(
     if len(found.refused) > 1:
         message = f"the device refuses {len(found.refused)} parameters: check modbus_type and modbus_address of each"
         report.add(_section(device), Verdict.FAULT, message, refused=sorted(found.refused))
+    certain = {
+        judgement.definition.full_name
+        for judgement in judgements
+        if is_certain(judgement, image, expectations.get(judgement.definition.full_name))
+    }
+    _report_unshown(device, judgements, certain, report)
     for judgement in judgements:
         name = judgement.definition.full_name
-        if is_certain(judgement, expectations.get(name)) and name not in corrections.changes:
+        if name in certain and name not in corrections.changes:
             corrections.add(name, judgement.changes)
         if name in found.refused:
             _report_refused(device, judgement, found, report)
@@ -79,24 +89,19 @@ async def check_parameters(
     return corrections
 
 
-async def _look_around(
-    device: CheckedDevice,
-    definitions: Sequence[Definition],
-    found: Found,
-    expectations: Mapping[str, Expectation],
-    report: Report,
+def _report_unshown(
+    device: CheckedDevice, judgements: Sequence[Judgement], certain: Collection[str], report: Report
 ) -> None:
-    """Read what is next to doubtful parameters, and where parameters are written."""
-    try:
-        for definition in definitions:
-            expectation = expectations.get(definition.full_name)
-            if definition.full_name in found.refused or is_doubtful(definition, found.image, expectation):
-                await read_places(device, places_to_read(definition, wide=expectation is not None), found.image)
-            place = write_place(definition) if definition.is_writable else None
-            if place is not None:
-                await read_places(device, [place], found.image)
-    except LinkError as error:
-        report.add(_section(device), Verdict.WARNING, f"looking around doubtful parameters: {error.reason}")
+    """Say how many may be at another address, and show nothing of it: they are not corrected."""
+    names = [judgement.definition.full_name for judgement in judgements if "address" in judgement.changes]
+    unshown = [name for name in names if name not in certain]
+    if unshown:
+        one = len(unshown) == 1
+        message = (
+            f"{len(unshown)} parameter{'' if one else 's'} may have another address, and {'is' if one else 'are'} at "
+            "rest or can be as defined: --fix leaves such alone; check again while the tool runs, or with --expect"
+        )
+        report.add(_section(device), Verdict.WARNING, message, unshown=unshown)
 
 
 def _section(device: CheckedDevice) -> str:

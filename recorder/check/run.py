@@ -9,21 +9,25 @@ from typing import Final
 from hal.errors import DefinitionError
 from hal.link import Connect
 from hal.parameter import WordOrder
+from recorder.acquisition import plan_together, resolve_roles, watch_settings
 from recorder.check.clock import check_clock
 from recorder.check.database import check_database
 from recorder.check.devices import check_device
 from recorder.check.disk import check_disk
-from recorder.check.opening import make_plans, opened
+from recorder.check.opening import opened
 from recorder.check.parameters import Corrections, check_parameters
 from recorder.check.plausible import Expectation
 from recorder.check.source import Source, from_file, from_recorder, parse_expectations, report_source
 from recorder.check.verdict import Report, Verdict
+from recorder.check.wake_up import check_wake_up
 from recorder.config import Config, DeviceConfig
 from recorder.control import ask
-from recorder.definitions import Definition
+from recorder.definitions import Definition, DefinitionSet
+from recorder.device_watch import WatchSettings
 from recorder.errors import ConfigurationError, DaemonAwayError, RecorderError
 from recorder.instance import only_recorder_of
 from recorder.lines import make_links
+from recorder.recording import Roles
 
 SECTION: Final = "Recorder"
 
@@ -71,6 +75,7 @@ async def run_check(
         report.add(SECTION, Verdict.OK, said, running=is_running)
         await check_database(config, report, is_needed=file is None)
         check_clock(report)
+        await check_wake_up(config.recorder.cpu_wake_up_us, report)
         check_disk(config, report)
         if source is None:
             try:
@@ -88,6 +93,7 @@ async def run_check(
             config=config,
             report=report,
             expectations=expectations,
+            roles=_roles(config, source, report, is_whole=file is None),
             links={} if is_running else links,
             watched_s=watched_s,
         )
@@ -95,6 +101,25 @@ async def run_check(
             await check.check(name, [definition for definition in source.readable if definition.device == name])
         check.report_shared_lines()
     return Checked(source=source, corrections=check.corrections)
+
+
+def _roles(config: Config, source: Source, report: Report, *, is_whole: bool) -> Roles:
+    """Find the parameters that say what the tool is doing, since they are read together.
+
+    Args:
+        config: its process section.
+        source: the definitions.
+        report: takes a line where one is missing.
+        is_whole: whether the recorder would have no other definitions.
+    """
+    try:
+        return resolve_roles(
+            config.process, DefinitionSet(machine=config.recorder.machine, definitions=source.definitions)
+        )
+    except ConfigurationError as error:
+        advice = "" if is_whole else "; without it the recorder does not start, unless the database has it"
+        report.add("Definitions", Verdict.FAULT if is_whole else Verdict.WARNING, f"{error}{advice}")
+        return Roles()
 
 
 async def _is_running(config: Config, stack: AsyncExitStack) -> bool:
@@ -119,6 +144,7 @@ class _DeviceCheck:
     """One device after the other.
 
     Attributes:
+        roles: the parameters that say what the tool is doing.
         links: empty where the daemon holds the devices.
         loads: share of its line's time that each device takes, by line.
     """
@@ -126,6 +152,7 @@ class _DeviceCheck:
     config: Config
     report: Report
     expectations: Mapping[str, Expectation]
+    roles: Roles
     links: Mapping[str, Connect]
     watched_s: float
     corrections: Corrections = field(default_factory=Corrections)
@@ -150,7 +177,7 @@ class _DeviceCheck:
         async with opened(
             name,
             settings,
-            make_plans(settings, members),
+            plan_together(settings, members, self.roles, self._watching(name, settings, members)),
             connect=self.links.get(name),
             socket=self.config.control_socket,
             watched_s=self.watched_s,
@@ -161,6 +188,13 @@ class _DeviceCheck:
             self.loads.setdefault(settings.place, {})[name] = found.load
             corrections = await check_parameters(device, members, found, self.expectations, self.report)
             self.corrections.changes.update(corrections.changes)
+
+    def _watching(self, name: str, settings: DeviceConfig, members: Sequence[Definition]) -> WatchSettings:
+        try:
+            return watch_settings(name, settings, members, self.roles)
+        except ConfigurationError as error:
+            self.report.add(f"Device {name}", Verdict.FAULT, str(error))
+            return WatchSettings()
 
     def report_shared_lines(self) -> None:
         """Say whether devices that share a line, or plans that share a device, fit beside each other."""

@@ -25,6 +25,7 @@ class ModbusSubject:
     """A pymodbus server on loopback; faults come through its hooks."""
 
     is_flushed = False
+    in_flight = 1
     framing = Framing.MBAP
 
     def __init__(self) -> None:

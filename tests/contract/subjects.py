@@ -34,6 +34,11 @@ class Subject(Protocol):
         """Whether its line is flushed after a request without an answer, rather than closed."""
         ...
 
+    @property
+    def in_flight(self) -> int:
+        """Requests that its links have outstanding at a time."""
+        ...
+
     async def connect(self) -> Link: ...
 
     async def put(self, kind: RegisterKind, address: int, values: Sequence[int]) -> None: ...
@@ -60,6 +65,7 @@ class MemorySubject:
     """A `MemoryDevice`."""
 
     is_flushed = False
+    in_flight = 1
 
     def __init__(self) -> None:
         self._device = MemoryDevice("memory", request_timeout_s=REQUEST_TIMEOUT_S)

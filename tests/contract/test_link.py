@@ -221,19 +221,22 @@ async def test_a_cancelled_request_never_leaves_its_answer_to_the_next(subject: 
 
 
 async def test_a_cancelled_wait_for_ones_turn_harms_nobody(subject: Subject) -> None:
-    """A caller that gives up while another's request is under way leaves the link open."""
-    held = subject.hold_next()
+    """A caller that gives up while as many requests as may be are under way leaves the link open."""
+    holds = [subject.hold_next() for _ in range(subject.in_flight)]
     link = await subject.connect()
-    first = asyncio.create_task(link.read(FIRST))
-    await held.arrived.wait()
-    second = asyncio.create_task(link.read(Block(kind=HOLDING, address=5, count=1)))
+    sent = [asyncio.create_task(link.read(FIRST)) for _ in holds]
+    for held in holds:
+        await held.arrived.wait()
+    waiting = asyncio.create_task(link.read(Block(kind=HOLDING, address=5, count=1)))
     await asyncio.sleep(0)
-    second.cancel()
+    waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await second
-    held.set()
-    assert len((await first).data) == 2
-    assert subject.order == [0]
+        await waiting
+    for held in holds:
+        held.set()
+    for reading in await asyncio.gather(*sent):
+        assert len(reading.data) == 2
+    assert subject.order == [0] * subject.in_flight
     await link.close()
 
 
@@ -246,6 +249,23 @@ async def test_concurrent_requests_go_out_in_the_order_they_came(subject: Subjec
     readings = await asyncio.gather(*(link.read(Block(kind=HOLDING, address=at, count=1)) for at in addresses))
     assert [int(reading.data[0]) for reading in readings] == [1000 + at for at in addresses]
     assert subject.order == addresses
+    await link.close()
+
+
+async def test_what_is_asked_while_an_answer_is_out_is_read_too(subject: Subject) -> None:
+    """Callers that come while as many requests as may be are outstanding wait their turn; each has its own data."""
+    for address in range(12):
+        await subject.put(HOLDING, address, [1000 + address])
+    holds = [subject.hold_next() for _ in range(subject.in_flight)]
+    link = await subject.connect()
+    reads = [asyncio.create_task(link.read(Block(kind=HOLDING, address=at, count=1))) for at in range(12)]
+    for held in holds:
+        await held.arrived.wait()
+    assert subject.order == list(range(subject.in_flight))
+    for held in reversed(holds):
+        held.set()
+    assert [int(reading.data[0]) for reading in await asyncio.gather(*reads)] == list(range(1000, 1012))
+    assert subject.order == list(range(12))
     await link.close()
 
 

@@ -25,6 +25,7 @@ from hal.parameter import DataType, RegisterKind
 from hal.plan import plan_reads
 from hal.quality import FIRST_UNCERTAIN, Quality
 from hal.scan import Scan
+from tests.contract.subjects import Hold
 from tests.hal.parameters import coil, holding, make
 
 NAN = math.nan
@@ -251,6 +252,56 @@ async def test_a_device_that_accepts_and_never_serves_is_not_hammered(bench: Ben
             bench.clock.wake()
             await asyncio.sleep(0)
     assert waits == pytest.approx([0.1, 0.2, 0.4])
+
+
+async def test_a_dead_device_that_accepts_connections_costs_one_request_a_back_off(bench: Bench) -> None:
+    """After two connections that never served the circuit is half open: scans fail at once until a request is answered.
+
+    The rows say 24 while scans waited for it, and 8 from then on.
+    """
+    holds = [Hold() for _ in range(4)]
+    for hold in holds:
+        bench.memory.delay_next(hold)
+    async with bench.running():
+        for wait_s in (0.1, 0.2):
+            await bench.device.wait_connected()
+            assert set((await bench.device.scan(PLAN)).quality.tolist()) == {Quality.COMMUNICATION_FAILURE}
+            assert await bench.clock.sleeps.get() == pytest.approx(wait_s)
+            assert set((await bench.device.scan(PLAN)).quality.tolist()) == {Quality.NOT_CONNECTED}
+            bench.clock.wake()
+        for wait_s, hold in ((0.4, holds[2]), (0.8, holds[3])):
+            await hold.arrived.wait()
+            assert bench.device.health.state is DeviceState.HALF_OPEN
+            scan = await bench.device.scan(PLAN)
+            assert (scan.cause, scan.requests) == ("not_connected", 0)
+            assert "half_open after: read coil 15..15: no answer within 0.05 s" in str(scan.error)
+            assert set(scan.quality.tolist()) == {Quality.NOT_CONNECTED}
+            assert await bench.clock.sleeps.get() == pytest.approx(wait_s)
+            bench.clock.wake()
+        await bench.device.wait_connected()
+        assert (await bench.device.scan(PLAN)).failed_blocks == 0
+        assert bench.device.health.failures == 0
+    # the coil is the first block of each scan: twice by scans, three times by a half-open circuit, then all four
+    assert bench.memory.addresses[:5] == [15] * 5
+    assert len(bench.memory.addresses) == 9
+    states = [event.state for event in bench.events]
+    assert states == [DeviceState.CONNECTED, DeviceState.CONNECTING] * 2 + [DeviceState.CONNECTED]
+
+
+async def test_a_refusal_closes_a_half_open_circuit(bench: Bench) -> None:
+    """A device that refuses an address is alive."""
+    for _ in range(2):
+        bench.memory.delay_next(10.0)
+    async with bench.running():
+        for _ in range(2):
+            await bench.device.wait_connected()
+            await bench.device.scan(PLAN)
+            await bench.clock.sleeps.get()
+            bench.memory.refuse(RegisterKind.COIL, range(65_536))
+            bench.clock.wake()
+            await asyncio.sleep(0)
+        await bench.device.wait_connected()
+        assert bench.device.health.state is DeviceState.CONNECTED
 
 
 async def test_health_follows_the_connection(bench: Bench) -> None:

@@ -30,6 +30,12 @@ UNIT = 1
 FUNCTIONS = [1, 2, 3, 4, 5, 6, 15, 16, 22, 23, 43]
 
 
+WAYS = pytest.mark.parametrize(
+    ("framing", "in_flight"), [(Framing.RTU, None), (Framing.MBAP, None), (Framing.MBAP, 1), (Framing.MBAP, 4)]
+)
+"""Lines that units may share, and lines of one unit with so many requests outstanding."""
+
+
 def right(framing: Framing, transaction: bytes) -> bytes:
     """The answer that is due."""
     body = bytes((UNIT,)) + PDU
@@ -100,16 +106,16 @@ def unit() -> UnitSettings:
     return UnitSettings(device="plc", unit=UNIT, request_timeout_s=0.01, turnaround_s=0.002)
 
 
-@pytest.mark.parametrize("framing", list(Framing))
+@WAYS
 @settings(max_examples=150, deadline=None)
 @given(fuzz=FUZZES)
-def test_only_a_whole_answer_becomes_data(framing: Framing, fuzz: Fuzz) -> None:
+def test_only_a_whole_answer_becomes_data(framing: Framing, in_flight: int | None, fuzz: Fuzz) -> None:
     """Whatever is read without an error was sent as the one answer that is due, behind nothing else."""
 
     async def play() -> None:
         sent: list[bytes] = []
         async with serving(framing, [fuzz], sent) as place:
-            link = await Line(place).join(unit())()
+            link = await Line(place, in_flight=in_flight).join(unit())()
             try:
                 reading = await link.read(TWO)
             except LinkError:
@@ -124,16 +130,16 @@ def test_only_a_whole_answer_becomes_data(framing: Framing, fuzz: Fuzz) -> None:
     asyncio.run(play())
 
 
-@pytest.mark.parametrize("framing", list(Framing))
+@WAYS
 @settings(max_examples=40, deadline=None)
 @given(fuzzes=st.lists(FUZZES, min_size=1, max_size=4))
-def test_a_device_outlives_any_rubbish(framing: Framing, fuzzes: list[Fuzz]) -> None:
+def test_a_device_outlives_any_rubbish(framing: Framing, in_flight: int | None, fuzzes: list[Fuzz]) -> None:
     """Scans never raise, and when the device is right again, so are its values."""
 
     async def play() -> None:
         async with serving(framing, fuzzes, []) as place, asyncio.TaskGroup() as tasks:
             backoff = Backoff(first_s=0.001, longest_s=0.001)
-            device = Device("plc", Line(place).join(unit()), backoff=backoff)
+            device = Device("plc", Line(place, in_flight=in_flight).join(unit()), backoff=backoff)
             owner = tasks.create_task(device.run())
             ends = time.monotonic() + 10
             good = 0

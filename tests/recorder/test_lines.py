@@ -27,9 +27,14 @@ def device(**fields: Any) -> TransportConfig:
         ({"transport": "rtu", "serial_path": "x", "host": "plc"}, "host means nothing where transport is rtu"),
         ({"transport": "rtu", "serial_path": "x", "connections": 2}, "connections is 1 with rtu"),
         ({"transport": "rtu_over_tcp", "connections": 2}, "connections is 1 with rtu_over_tcp"),
+        ({"transport": "rtu", "serial_path": "x", "requests_in_flight": 2}, "requests_in_flight is 1 with rtu"),
+        ({"transport": "rtu_over_tcp", "requests_in_flight": 2}, "requests_in_flight is 1 with rtu_over_tcp"),
+        ({"requests_in_flight": 4, "inter_request_delay_ms": 5}, "requests_in_flight is 4, and inter_request_delay_ms"),
+        ({"requests_in_flight": 17}, "less than or equal to 16"),
         ({"transport": "rtu_over_tcp", "baud": 9600}, "baud means nothing where transport is rtu_over_tcp"),
         ({"serial_path": "/dev/ttyUSB0"}, "serial_path means nothing where transport is tcp: it belongs to"),
         ({"turnaround_ms": 5}, "turnaround_ms means nothing where transport is tcp"),
+        ({"echo": True}, "echo means nothing where transport is tcp: it belongs to transport rtu or rtu_over_tcp"),
         ({"tls_ca": "ca.pem"}, "tls_ca means nothing where transport is tcp: it belongs to transport tls"),
         ({"transport": "tls", "tls_key": "key.pem"}, "tls_key needs the tls_certificate"),
         ({"transport": "rtu", "serial_path": "x", "baud": 1}, "greater than or equal to 110"),
@@ -63,6 +68,7 @@ def test_tls_files_are_relative_to_the_configuration() -> None:
     ("second", "words"),
     [
         ({"baud": 9600}, r"devices\.b\.baud is 9600 and devices\.a\.baud is 19200: both are on /dev/ttyUSB9"),
+        ({"echo": True}, r"devices\.b\.echo is True and devices\.a\.echo is False"),
         ({"parity": "none"}, r"devices\.b\.parity is none and devices\.a\.parity is even"),
     ],
 )
@@ -77,6 +83,18 @@ def test_a_shared_connection_is_one() -> None:
     """Several connections are for a device that has them for itself."""
     with pytest.raises(ConfigurationError, match=r"devices\.b\.connections is 3: gateway:502 is shared by a, b"):
         make_links({"a": device(host="gateway"), "b": device(host="gateway", unit=2, connections=3)})
+
+
+def test_a_shared_line_is_asked_one_request_at_a_time() -> None:
+    """Several in flight would be the greed of one unit at the cost of the others."""
+    words = r"devices\.a\.requests_in_flight is 2: gateway:502 is shared by a, b, and what is shared is asked one"
+    with pytest.raises(ConfigurationError, match=words):
+        make_links({"a": device(host="gateway", requests_in_flight=2), "b": device(host="gateway", unit=2)})
+
+
+def test_a_device_of_its_own_may_have_both() -> None:
+    """Several connections, and several requests on each."""
+    assert set(make_links({"a": device(connections=8, requests_in_flight=16)})) == {"a"}
 
 
 async def test_a_device_that_cannot_be_reached_is_named_as_in_the_configuration() -> None:

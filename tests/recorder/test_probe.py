@@ -10,26 +10,33 @@ import pytest
 from hal.device import Device
 from hal.errors import NotConnectedError, RefusedError
 from hal.limits import AddressRange, PlanLimits
-from hal.link import Block
+from hal.link import Block, Connect
 from hal.memory import MemoryDevice
+from hal.modbus import ModbusTcpSettings, tcp_link
 from hal.parameter import RegisterKind
 from recorder.control import ask, serve
 from recorder.errors import UsageError
-from recorder.probe import DaemonReader, probe_handler
+from recorder.probe import DaemonReader, identify_handler, probe_handler
+from simulator.server import serve as serve_modbus
+from tests.simulator.served import small_unit
 
 HOLDING, COIL = RegisterKind.HOLDING_REGISTER, RegisterKind.COIL
 
 
 @asynccontextmanager
-async def daemon(folder: Path, memory: MemoryDevice) -> AsyncIterator[Path]:
+async def daemon(folder: Path, connect: Connect) -> AsyncIterator[Path]:
     """What the daemon has of this: a device that it keeps connected, and its socket."""
-    device = Device("plc", memory.connect)
+    device = Device("plc", connect)
     limits = PlanLimits(forbidden=(AddressRange(kind=HOLDING, first=50, last=59),))
     socket = folder / "control.sock"
     running = asyncio.create_task(device.run())
+
+    def found() -> list[tuple[Device, PlanLimits]]:
+        return [(device, limits)]
+
     try:
         await device.wait_connected()
-        async with serve(socket, {"probe": probe_handler(lambda: [(device, limits)])}):
+        async with serve(socket, {"probe": probe_handler(found), "identify": identify_handler(found)}):
             yield socket
     finally:
         running.cancel()
@@ -42,7 +49,7 @@ async def test_words_bits_and_refusals_arrive_as_over_a_link(short_directory: Pa
     memory.put_raw(HOLDING, 7, [1, 65_535])
     memory.put_raw(COIL, 0, [1, 0, 1])
     memory.refuse(HOLDING, range(100, 200), 3)
-    async with daemon(short_directory, memory) as socket:
+    async with daemon(short_directory, memory.connect) as socket:
         reader = DaemonReader(socket, "plc", rate_per_s=1e6)
         words = await reader.read(Block(kind=HOLDING, address=7, count=2))
         assert words.data.tolist() == [1, 65_535]
@@ -57,7 +64,7 @@ async def test_a_device_or_a_daemon_that_is_away_is_not_connected(short_director
     """And says which of both."""
     memory = MemoryDevice("plc")
     block = Block(kind=HOLDING, address=0, count=1)
-    async with daemon(short_directory, memory) as socket:
+    async with daemon(short_directory, memory.connect) as socket:
         memory.become_unreachable()
         with pytest.raises(NotConnectedError, match="no connection"):
             await DaemonReader(socket, "plc").read(block)
@@ -81,7 +88,24 @@ async def test_what_is_no_block_of_a_device_is_refused_before_it_is_asked(
 ) -> None:
     """Also what the configuration forbids to touch."""
     memory = MemoryDevice("plc")
-    async with daemon(short_directory, memory) as socket:
+    async with daemon(short_directory, memory.connect) as socket:
         with pytest.raises(UsageError, match=said):
             await ask(socket, "probe", **request_)
     assert memory.addresses == []
+
+
+async def test_a_device_is_asked_who_it_is_through_the_daemon(short_directory: Path) -> None:
+    """Over a real socket to a simulated unit; what says nothing of itself says nothing."""
+    async with serve_modbus({1: small_unit()}, host="127.0.0.1", port=0) as port:
+        connect = tcp_link(ModbusTcpSettings(device="plc", host="127.0.0.1", port=port))
+        async with daemon(short_directory, connect) as socket:
+            objects = await DaemonReader(socket, "plc", rate_per_s=1e6).identify()
+    assert objects["vendor"]
+    memory = MemoryDevice("plc")
+    async with daemon(short_directory, memory.connect) as socket:
+        assert await DaemonReader(socket, "plc").identify() == {}
+        memory.become_unreachable()
+        with pytest.raises(NotConnectedError, match="no connection"):
+            await DaemonReader(socket, "plc").identify()
+        with pytest.raises(UsageError, match="no device 'gauge'"):
+            await ask(socket, "identify", device="gauge")

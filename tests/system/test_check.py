@@ -35,6 +35,7 @@ def test_a_running_recorder_is_asked_and_goes_on_recording(plant: Plant) -> None
     messages = [line["message"] for line in report["lines"]]
     assert status == 0, [line for line in report["lines"] if line["verdict"] == "fault"]
     assert "runs: devices are asked through it" in messages
+    assert any(message.startswith("says that it is") for message in messages)
     assert sum(line["section"] == "Parameters of plc" for line in report["lines"]) == 192
     after = plant.until_more_slots(1)
     assert after["scans"]["failed"] == before["scans"]["failed"]

@@ -2,7 +2,10 @@
 
 from typing import Any
 
+import numpy as np
+
 from hal.codec import encode
+from hal.link import Block, Reading
 from hal.parameter import RegisterKind
 from recorder.check.image import Image
 from recorder.definitions import Definition
@@ -27,14 +30,20 @@ def temperature(name: str = "temperature", address: int = 100, **fields: Any) ->
     return Definition.model_validate({**plain, **fields})
 
 
-def device_says(*held: tuple[Definition, float], zeros: int = 300) -> Image:
-    """A device that holds these values as they are really laid out, and zeros elsewhere."""
-    words = {(kind, address): 0 for kind in (INPUT, HOLDING) for address in range(zeros)}
+def device_says(*held: tuple[Definition, float], zeros: int = 300, readings: int = 1) -> Image:
+    """A device that holds these values as they are really laid out, and zeros elsewhere, read so many times."""
+    image = Image()
+    for _ in range(readings):
+        say(image, *held, zeros=zeros)
+    return image
+
+
+def say(image: Image, *held: tuple[Definition, float], zeros: int = 300) -> None:
+    """Let one more reading bring these values, and zeros elsewhere."""
+    words = {kind: np.zeros(zeros, np.uint16) for kind in (INPUT, HOLDING)}
     for definition, value in held:
         parameter = definition.to_parameter()
         for address, word in enumerate(encode(parameter, value).tolist(), start=parameter.address):
-            words[parameter.kind, address] = word
-    image = Image()
-    for (kind, address), word in words.items():
-        image.put(kind, address, word)
-    return image
+            words[parameter.kind][address] = word
+    for kind, data in words.items():
+        image.take(Block(kind=kind, address=0, count=zeros), Reading(data=data, requested_ns=0, responded_ns=0))

@@ -9,7 +9,7 @@ from recorder.check.judgement import is_certain, is_doubtful, judge, settle_toge
 from recorder.check.plausible import Expectation
 from recorder.check.verdict import Verdict
 from recorder.definitions import Definition
-from tests.recorder.check.seen import HOLDING, INPUT, device_says, temperature
+from tests.recorder.check.seen import HOLDING, INPUT, device_says, say, temperature
 
 
 def as_defined(definition: Definition, **really: object) -> tuple[Definition, Definition]:
@@ -32,11 +32,12 @@ def test_a_value_that_is_defined_as_it_is_passes(order: WordOrder, value: float)
 def test_word_swapped_floats_read_straight_are_named_with_their_order(value: float) -> None:
     """CDAB read as ABCD is the commonest mistake of all: the order is named and can be written down."""
     definition, really = as_defined(temperature(word_order="ABCD"), word_order=WordOrder.CDAB)
-    judgement = judge(definition, device_says((really, value)))
+    image = device_says((really, value))
+    judgement = judge(definition, image)
     assert judgement.verdict is Verdict.FAULT
     assert judgement.changes == {"word_order": WordOrder.CDAB}
     assert f"{value:.6g} °C with word_order CDAB" in judgement.messages[0]
-    assert is_certain(judgement, None)
+    assert is_certain(judgement, image)
 
 
 @given(value=st.floats(5, 440), wrong=st.sampled_from(list(WordOrder)), right=st.sampled_from(list(WordOrder)))
@@ -69,10 +70,46 @@ def test_a_whole_number_next_door_is_found_by_the_front_panel() -> None:
         temperature(address=1, data_type="uint16", unit="%", register_kind=HOLDING, range_low=None, range_high=None),
         address=0,
     )
-    image = device_says((really, 45))
+    image = device_says((really, 45), readings=2)
     judgement = judge(definition, image, Expectation.parse("45"))
     assert judgement.changes["address"] == 0
-    assert is_certain(judgement, Expectation.parse("45"))
+    assert is_certain(judgement, image, Expectation.parse("45"))
+
+
+def test_another_address_is_written_down_only_where_several_readings_show_it() -> None:
+    """There the value can be each time, here it can be never; one look shows nothing."""
+    definition, really = as_defined(temperature(address=101), address=100)
+    for readings in (1, 2):
+        image = device_says((really, 25.13), readings=readings)
+        assert is_certain(judge(definition, image), image) is (readings > 1)
+
+
+def test_a_signal_at_rest_is_never_moved_to_the_next_address() -> None:
+    """Neither by what it says itself nor by what most parameters of its device have in common."""
+    wrong = [temperature(f"t{n}", address=101 + 4 * n) for n in range(5)]
+    really = [(d.model_copy(update={"address": (d.address or 0) - 1}), 20.0 + 17.31 * n) for n, d in enumerate(wrong)]
+    zero = temperature("at zero", address=151)
+    equal = temperature("equal neighbours", address=161, data_type="uint16", unit="%")
+    same = [(equal.model_copy(update={"address": address}), 45) for address in (160, 161, 162)]
+    image = device_says(*really, *same, readings=3)
+    judgements, common = settle_together([judge(definition, image) for definition in (*wrong, zero, equal)])
+    assert common == ["5 of 5 doubtful parameters make sense with address -1"]
+    *moved, at_zero, between_equals = judgements
+    assert all(is_certain(judgement, image) for judgement in moved)
+    for judgement in (at_zero, between_equals):
+        assert judgement.changes["address"] == (judgement.definition.address or 0) - 1
+        assert not is_certain(judgement, image)
+
+
+def test_a_value_that_was_plausible_once_is_no_wrong_address() -> None:
+    """A sensor that says rubbish now and then is read where it is defined."""
+    definition, really = as_defined(temperature(address=101), address=100)
+    image = device_says((really, 25.13))
+    say(image, (definition, 26.0))
+    say(image, (really, 25.13))
+    judgement = judge(definition, image)
+    assert judgement.changes["address"] == 100
+    assert not is_certain(judgement, image)
 
 
 def test_fahrenheit_in_a_celsius_range_is_named_but_needs_a_witness_to_be_written_down() -> None:
@@ -82,11 +119,11 @@ def test_fahrenheit_in_a_celsius_range_is_named_but_needs_a_witness_to_be_writte
     judgement = judge(definition, image)
     assert judgement.verdict is Verdict.FAULT
     assert "200 °C with °F from the device (scale 0.555556, offset -17.7778)" in judgement.messages[0]
-    assert not is_certain(judgement, None)
+    assert not is_certain(judgement, image)
     seen = Expectation.parse("200")
     witnessed = judge(definition, image, seen)
     assert witnessed.changes["scale"] == pytest.approx(1 / 1.8)
-    assert is_certain(witnessed, seen)
+    assert is_certain(witnessed, image, seen)
     corrected = definition.model_copy(update=dict(witnessed.changes))
     assert judge(corrected, image, seen).verdict is Verdict.OK
 

@@ -117,7 +117,8 @@ async def test_a_mistake_of_the_whole_map_is_named_once_and_its_correction_is_so
     ]
     assert temperatures == [(a, WordOrder.CDAB) for a in (2018, 2034, 2054, 2110)]
     doubtful = {line.message for line in lines_of(again, "Parameters of plc", Verdict.FAULT)}
-    assert all("refused" in message for message in doubtful), doubtful
+    # an address that is refused and whose neighbour says 0 shows nothing of the mistake
+    assert all("refuse" in message for message in doubtful), doubtful
 
 
 async def test_the_front_panel_decides_between_celsius_and_fahrenheit(tmp_path: Path) -> None:
@@ -167,6 +168,43 @@ async def test_an_interval_that_cannot_be_kept_and_a_memory_that_is_not_one_are_
     assert any("are not one memory" in message for message in faults), [line.message for line in report.lines]
     assert any("impossible; scan_interval_ms = " in message for message in faults)
     assert not lines_of(report, "Parameters of plc", Verdict.NOT_ASKED)
+
+
+async def test_plans_are_those_that_are_really_read(tmp_path: Path) -> None:
+    """Step and recipe are read at the interval of the run state, whatever their own: the time of that plan counts."""
+
+    def slow_step(row: dict[str, str]) -> None:
+        if row["parameter"] == "step_number":
+            row["scan_interval_ms"] = "5000"
+
+    roles = '[process]\nrun_state = "Process/run_state"\nstep = "Process/step_number"'
+    async with tool() as port:
+        slow = changed_map(tmp_path / "slow.csv", slow_step)
+        without, _ = await checked(configured(tmp_path, port), file=slow)
+        report, _ = await checked(configured(tmp_path, port, device=roles), file=slow)
+    assert any(line.message.startswith("every 5000 ms: 1 parameter ") for line in lines_of(without, "Device plc"))
+    assert not any(line.message.startswith("every 5000 ms") for line in lines_of(report, "Device plc"))
+
+
+async def test_a_role_or_a_heartbeat_that_no_parameter_plays_is_told_and_the_rest_checked(tmp_path: Path) -> None:
+    """The recorder would not start with it."""
+    wrong = 'heartbeat = "PLC/beat"\n[process]\nrun_state = "Process/state"'
+    async with tool() as port:
+        report, _ = await checked(configured(tmp_path, port, device=wrong), file=MAP)
+    [role] = [line for line in lines_of(report, "Definitions", Verdict.WARNING) if "process.run_state" in line.message]
+    assert "'Process/state': no such parameter" in role.message
+    [beat] = lines_of(report, "Device plc", Verdict.FAULT)
+    assert beat.message.startswith("devices.plc.heartbeat: 'PLC/beat'")
+    assert lines_of(report, "Parameters of plc", Verdict.OK)
+
+
+async def test_a_device_says_who_it_is(tmp_path: Path) -> None:
+    """By function 43, which the simulator answers as a PLC would."""
+    async with tool() as port:
+        report, _ = await checked(configured(tmp_path, port), file=MAP)
+    [line] = [line for line in lines_of(report, "Device plc") if "identification" in line.data]
+    assert line.message.startswith("says that it is ")
+    assert line.data["identification"]["vendor"] in line.message
 
 
 async def test_a_database_is_checked_for_version_schema_rights_clock_and_distance(
