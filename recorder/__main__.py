@@ -3,6 +3,7 @@
 from recorder.cli import (  # noqa: F401  (they register)
     check,
     database,
+    database_care,
     definitions,
     demo,
     discover,

@@ -131,6 +131,7 @@ async def _connection(dsn: str, schema: str) -> AsyncIterator[asyncpg.Connection
                 f"{describe_dsn(dsn)} is PostgreSQL {version // 10_000}; use PostgreSQL {OLDEST_SERVER} or later"
             )
         await connection.execute(load_query("prepare_migration_session"), schema, _LOCK_WAIT)
+        await connection.execute(load_query("become_owner_of_schema"), schema)
         yield connection
     except FOREIGN_ERRORS as error:
         raise _one_line(translate(error, operation=f"migrate schema {schema}", dsn=dsn)) from error
