@@ -18,6 +18,7 @@ from hal.errors import DefinitionError
 from hal.limits import AddressRange
 from recorder.errors import ConfigurationError
 from recorder.transport_config import Seconds, TransportConfig
+from recorder.write_rules import WritesConfig
 
 ENVIRONMENT_PREFIX: Final = "ALD_"
 DEFAULT_FILE: Final = Path("config.toml")
@@ -65,6 +66,8 @@ class DatabaseConfig(_Section):
     """Longest wait for a lock."""
     prepared_statements: bool = True
     """Switch off where the server allows no prepared statements."""
+    slow_statement_s: Seconds = 1.0
+    """A statement that takes longer is named in the log."""
 
     @model_validator(mode="after")
     def _pool_limits_agree(self) -> "DatabaseConfig":
@@ -168,6 +171,22 @@ class WriterConfig(_Section):
     """Longest pause between two attempts while the database is away."""
 
 
+class SetValuesConfig(_Section):
+    """Desired set-values: how long they are served without asking the database."""
+
+    ttl_s: float = Field(default=300.0, ge=0, le=86_400)
+    """How long a desired set-value is served from the cache; 0 switches the cache off."""
+    refresh_s: Seconds = 60.0
+    """Pause between two refreshes of all of them, each one query."""
+    stale_after_s: Seconds = 300.0
+    """Age from which a desired set-value is stale, and its limits allow no write."""
+    on_drift: Literal["record", "follow", "alarm"] = "record"
+    """What to do where the tool holds another set-value than is desired: record the change, let the desired value follow
+    the tool, or record it and let an alarm stand."""
+    drift_after_s: Seconds = 2.0
+    """How long they must differ."""
+
+
 class RetentionConfig(_Section):
     """How long points are kept."""
 
@@ -206,6 +225,8 @@ class Config(BaseSettings):
     process: ProcessConfig = ProcessConfig()
     spool: SpoolConfig = SpoolConfig()
     writer: WriterConfig = WriterConfig()
+    set_values: SetValuesConfig = SetValuesConfig()
+    writes: WritesConfig = WritesConfig()
     retention: RetentionConfig = RetentionConfig()
     control: ControlConfig = ControlConfig()
     log: LogConfig = LogConfig()
