@@ -93,6 +93,7 @@ class Daemon:
                 lock_timeout_s=database.lock_timeout_s,
                 prepared=PREPARED,
                 prepared_statements=database.prepared_statements,
+                slow_statement_s=database.slow_statement_s,
             )
         )
 

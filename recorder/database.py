@@ -1,8 +1,8 @@
 """PostgreSQL: the pool, its prepared statements and COPY. The only file that knows asyncpg."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self
@@ -16,6 +16,7 @@ from recorder.errors import (
     StreamFencedError,
     StreamOutOfStepError,
 )
+from recorder.slow_statement import SLOW_S, told_if_slow
 from sql import QUERIES
 from sql.literal import with_arguments
 
@@ -142,14 +143,31 @@ class DatabaseSettings:
     lock_timeout_s: float = 10
     prepared: Sequence[str] = ()
     prepared_statements: bool = True
+    slow_statement_s: float = SLOW_S
 
 
 class Session:
     """One connection, taken from the pool or opened alone, with the named statements of ``sql/queries``."""
 
-    def __init__(self, connection: "asyncpg.Connection | asyncpg.pool.PoolConnectionProxy", dsn: str) -> None:
+    def __init__(
+        self,
+        connection: "asyncpg.Connection | asyncpg.pool.PoolConnectionProxy",
+        dsn: str,
+        *,
+        slow_statement_s: float = SLOW_S,
+    ) -> None:
         self._connection = connection
         self._dsn = dsn
+        self._slow_s = slow_statement_s
+
+    @contextmanager
+    def _operation(self, name: str) -> Iterator[None]:
+        """Name what is run, in errors and where it takes long."""
+        with told_if_slow(name, slow_s=self._slow_s):
+            try:
+                yield
+            except FOREIGN_ERRORS as error:
+                raise translate(error, operation=name, dsn=self._dsn) from error
 
     async def fetch(self, query: str, *arguments: object) -> list[Mapping[str, Any]]:
         """Run a named statement and return its rows.
@@ -157,10 +175,8 @@ class Session:
         Raises:
             DatabaseError: naming the statement and the place.
         """
-        try:
+        with self._operation(query):
             return [dict(row) for row in await self._connection.fetch(QUERIES[query].text, *arguments)]
-        except FOREIGN_ERRORS as error:
-            raise translate(error, operation=query, dsn=self._dsn) from error
 
     async def fetch_one(self, query: str, *arguments: object) -> Mapping[str, Any] | None:
         """Run a named statement and return its first row, or None.
@@ -168,10 +184,8 @@ class Session:
         Raises:
             DatabaseError: naming the statement and the place.
         """
-        try:
+        with self._operation(query):
             row = await self._connection.fetchrow(QUERIES[query].text, *arguments)
-        except FOREIGN_ERRORS as error:
-            raise translate(error, operation=query, dsn=self._dsn) from error
         return None if row is None else dict(row)
 
     async def execute(self, query: str, *arguments: object) -> None:
@@ -180,10 +194,8 @@ class Session:
         Raises:
             DatabaseError: naming the statement and the place.
         """
-        try:
+        with self._operation(query):
             await self._connection.execute(QUERIES[query].text, *arguments)
-        except FOREIGN_ERRORS as error:
-            raise translate(error, operation=query, dsn=self._dsn) from error
 
     async def execute_many(self, query: str, rows: Sequence[Sequence[object]]) -> None:
         """Run a named statement once a row, pipelined.
@@ -191,10 +203,8 @@ class Session:
         Raises:
             DatabaseError: naming the statement and the place.
         """
-        try:
+        with self._operation(query):
             await self._connection.executemany(QUERIES[query].text, rows)
-        except FOREIGN_ERRORS as error:
-            raise translate(error, operation=query, dsn=self._dsn) from error
 
     async def copy_points(self, payload: bytearray) -> None:
         """COPY a ready binary payload into ``process_data_points``.
@@ -205,15 +215,13 @@ class Session:
         Raises:
             DatabaseError: naming the place.
         """
-        try:
+        with self._operation("copy process_data_points"):
             await self._connection.copy_to_table(
                 "process_data_points",
                 source=payload,  # type: ignore[arg-type]  # the stubs do not know that it takes buffers
                 columns=POINT_COLUMNS,
                 format="binary",
             )
-        except FOREIGN_ERRORS as error:
-            raise translate(error, operation="copy process_data_points", dsn=self._dsn) from error
 
     async def commit(self, statements: Sequence[tuple[str, Sequence[object]]], payload: bytearray | None) -> None:
         """Run named statements and then COPY, in one transaction and in one round trip.
@@ -229,7 +237,7 @@ class Session:
             DatabaseError: nothing was committed; after a lost connection nobody knows.
         """
         texts = [with_arguments(QUERIES[name].text, arguments) for name, arguments in statements]
-        try:
+        with self._operation("commit"):
             if payload is None:
                 await self._connection.execute(";\n".join(texts))
             else:
@@ -238,8 +246,6 @@ class Session:
                 await self._connection.query_and_copy(  # type: ignore[union-attr]  # each is a _Connection
                     ";\n".join([*texts, _COPY_POINTS]), payload
                 )
-        except FOREIGN_ERRORS as error:
-            raise translate(error, operation="commit", dsn=self._dsn) from error
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:
@@ -347,7 +353,7 @@ class Database:
         except FOREIGN_ERRORS as error:
             raise translate(error, operation="acquire", dsn=self.settings.dsn) from error
         try:
-            yield Session(connection, self.settings.dsn)
+            yield Session(connection, self.settings.dsn, slow_statement_s=self.settings.slow_statement_s)
         finally:
             try:
                 await pool.release(connection, timeout=self.settings.connect_timeout_s)

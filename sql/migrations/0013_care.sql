@@ -23,10 +23,13 @@ BEGIN
             || CASE WHEN parameters > 0 THEN '(' || repeat('NULL,', parameters - 1) || 'NULL)' ELSE '' END INTO plan;
     DEALLOCATE ald_statement_plan;
     RETURN plan -> 0;
+EXCEPTION WHEN OTHERS THEN
+    RETURN NULL;
 END
 $$;
 COMMENT ON FUNCTION statement_plan IS
-    'the plan that a statement has whatever its parameters are, and its query identifier; does not run it';
+    'the plan that a statement has whatever its parameters are, and its query identifier; does not run it; NULL where '
+    'it has none. Planning may run functions that are constant: give it no statement of somebody else';
 
 CREATE FUNCTION statement_statistics()
     RETURNS TABLE (query_id int8, query text, calls int8, total_ms float8, mean_ms float8, max_ms float8, rows int8)

@@ -136,7 +136,7 @@ WITH ahead AS (
     SELECT count(*) FILTER (WHERE day >= today) AS days, bool_or(day = today) AS has_today,
            bool_or(day = today + 1) AS has_tomorrow
       FROM (SELECT (now() AT TIME ZONE 'UTC')::date AS today) AS clock
-      LEFT JOIN (SELECT to_date(right(c.relname, 8), 'YYYYMMDD') AS day
+      LEFT JOIN (SELECT to_date(substring(c.relname FROM '\d{8}$'), 'YYYYMMDD') AS day
                    FROM pg_inherits h
                    JOIN pg_class c ON c.oid = h.inhrelid
                   WHERE h.inhparent = to_regclass('process_data_points')) AS partition ON true
@@ -163,8 +163,8 @@ WITH relation AS (
       FROM pg_inherits h
       JOIN pg_class c ON c.oid = h.inhrelid
      WHERE h.inhparent = to_regclass('process_data_points')
-       AND to_date(right(c.relname, 8), 'YYYYMMDD') < (now() AT TIME ZONE 'UTC')::date
-       AND to_date(right(c.relname, 8), 'YYYYMMDD') >= (now() AT TIME ZONE 'UTC')::date - 7
+       AND to_date(substring(c.relname FROM '\d{8}$'), 'YYYYMMDD') < (now() AT TIME ZONE 'UTC')::date
+       AND to_date(substring(c.relname FROM '\d{8}$'), 'YYYYMMDD') >= (now() AT TIME ZONE 'UTC')::date - 7
 )
 SELECT name AS subject, 'ok' AS verdict, format('%s, about %s rows', pg_size_pretty(bytes), rows) AS said
   FROM (SELECT * FROM relation ORDER BY bytes DESC LIMIT 5) AS largest
@@ -204,6 +204,8 @@ SELECT left(regexp_replace(query, '\s+', ' ', 'g'), 60) AS subject, 'warning' AS
               calls, round((total_ms / 1000)::numeric, 1)) AS said, query_id
   FROM statement_statistics()
  WHERE mean_ms > 10
+   -- what is done once, or for upkeep, is long by nature
+   AND query !~* '^\s*(create|alter|drop|comment|grant|revoke|vacuum|analyze|reindex|refresh|explain|do|begin|commit)\M'
  ORDER BY total_ms DESC
  LIMIT 20;
 
@@ -218,9 +220,17 @@ SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_stat_statements') AS
 -- How often each statement was called and how long it took, by its query identifier.
 SELECT query_id, sum(calls)::int8 AS calls FROM statement_statistics() WHERE query_id IS NOT NULL GROUP BY query_id;
 
--- name: statement_plan
--- The plan of a statement whatever its parameters are; does not run it.
-SELECT statement_plan($1::text);
+-- name: recorder_connections
+-- Connections of each recorder, and how many are busy.
+SELECT application_name AS application, count(*) AS open, count(*) FILTER (WHERE state <> 'idle') AS busy
+  FROM pg_stat_activity
+ WHERE application_name LIKE 'ald-recorder/%' AND datname = current_database()
+ GROUP BY application_name
+ ORDER BY application_name;
+
+-- name: statement_plans
+-- The plans of statements ($2) with these names ($1) whatever their parameters are; runs none; NULL for no plan.
+SELECT name, statement_plan(text) AS plan FROM unnest($1::text[], $2::text[]) AS statement (name, text);
 
 -- name: large_relations
 -- Relations of this schema above 1,000 rows.
