@@ -181,8 +181,8 @@ class SetValuesConfig(_Section):
     stale_after_s: Seconds = 300.0
     """Age from which a desired set-value is stale, and its limits allow no write."""
     on_drift: Literal["record", "follow", "alarm"] = "record"
-    """What to do where the tool holds another set-value than is desired: record the change, let the desired value follow
-    the tool, or record it and let an alarm stand."""
+    """What to do where the tool holds another set-value than is desired: record the change, let the desired value
+    follow the tool, or record it and let an alarm stand."""
     drift_after_s: Seconds = 2.0
     """How long they must differ."""
 
