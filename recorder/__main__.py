@@ -10,6 +10,7 @@ from recorder.cli import (  # noqa: F401  (they register)
     faults,
     run,
     runs,
+    set_values,
     simulate,
     status,
 )

@@ -19,7 +19,7 @@ _PAIR = 2
 def set_(
     assignments: Annotated[
         list[str],
-        typer.Argument(metavar="PARAMETER VALUE [PARAMETER VALUE]…", help="What to set, as component/parameter."),
+        typer.Argument(metavar="PARAMETER VALUE", help="What to set, as component/parameter; several in turns."),
     ],
     reason: Annotated[str, typer.Option(help="Why; it stands in the change log.")],
     config: ConfigOption = None,
