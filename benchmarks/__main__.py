@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from benchmarks import copy_rate, daemon_cost, jitter, request_count, scan_1000, simulator_rate
+from benchmarks import commit_round_trips, copy_rate, daemon_cost, jitter, request_count, scan_1000, simulator_rate
 from benchmarks.figure import FULL, QUICK, Figure, Lengths
 from benchmarks.machine import Machine, look_at
 from benchmarks.rig import Server, default_folder, server
@@ -24,7 +24,7 @@ from recorder import logs
 from recorder.cli.app import run_async
 
 ROWS: Final = (
-    *(request_count.ROW, copy_rate.ROW, daemon_cost.CPU, daemon_cost.LATENCY),
+    *(request_count.ROW, copy_rate.ROW, commit_round_trips.ROW, daemon_cost.CPU, daemon_cost.LATENCY),
     *(jitter.ROW, scan_1000.ROW, simulator_rate.ROW),
 )
 _VERDICT_STYLE: Final = {"reached": "green", "MISSED": "bold red", "skipped": "yellow"}
@@ -65,6 +65,8 @@ async def measure(place: Server, lengths: Lengths, rows: Sequence[str]) -> list[
         figures += await request_count.measure(lengths)
     if copy_rate.ROW in rows:
         figures += await copy_rate.measure(place, lengths)
+    if commit_round_trips.ROW in rows:
+        figures += await commit_round_trips.measure(place, commits=lengths.commits)
     of_daemon = frozenset(rows) & {daemon_cost.CPU, daemon_cost.LATENCY}
     if of_daemon:
         figures += await daemon_cost.measure(place, lengths, of_daemon)

@@ -31,6 +31,7 @@ from recorder.batch import RowEncoder, copy_payload
 from recorder.clock import Clock
 from recorder.database import Database, DatabaseSettings, Session, connect_once
 from recorder.entry import Entry, EntryKind, Outcome, SlotCount
+from recorder.holder import Holder
 from recorder.latency import LatencyRecorder
 from recorder.spool import Spool
 from recorder.spool_store import SpooledEntry
@@ -190,7 +191,7 @@ async def _writer(dsn: str, folder: Path) -> AsyncIterator[tuple[Writer, Session
         writer = Writer(
             database=database,
             spool=spool,
-            recorder=0,
+            holder=Holder.here(0),
             machine=MACHINE,
             clock=Clock(),
             latency=LatencyRecorder(),

@@ -50,6 +50,7 @@ class Lengths:
         requests_s: seconds of scans, for each of the two ways to read.
         copy_rounds: rounds, each of both ways to copy.
         copy_batches: batches of 10,000 rows a round.
+        commits: commits over a slow line, for each way and distance.
         settle_s: seconds from the daemon's first commit to the start of the measurement.
         daemon_s: seconds over which the daemon is measured, at each number of parameters.
         fsync_s: seconds of fsync.
@@ -61,6 +62,7 @@ class Lengths:
     requests_s: float
     copy_rounds: int
     copy_batches: int
+    commits: int
     settle_s: float
     daemon_s: float
     fsync_s: float
@@ -70,8 +72,26 @@ class Lengths:
 
 
 FULL = Lengths(
-    requests_s=3, copy_rounds=9, copy_batches=20, settle_s=5, daemon_s=40, fsync_s=1, jitter_s=60, scan_s=3, rate_s=3
+    requests_s=3,
+    copy_rounds=9,
+    copy_batches=20,
+    commits=50,
+    settle_s=5,
+    daemon_s=40,
+    fsync_s=1,
+    jitter_s=60,
+    scan_s=3,
+    rate_s=3,
 )
 QUICK = Lengths(
-    requests_s=0.5, copy_rounds=5, copy_batches=8, settle_s=1, daemon_s=8, fsync_s=0.3, jitter_s=5, scan_s=1, rate_s=1
+    requests_s=0.5,
+    copy_rounds=5,
+    copy_batches=8,
+    commits=5,
+    settle_s=1,
+    daemon_s=8,
+    fsync_s=0.3,
+    jitter_s=5,
+    scan_s=1,
+    rate_s=1,
 )

@@ -175,7 +175,7 @@ async def daemon(place: Server, definitions: Path, port: int) -> AsyncIterator[D
     config.write_text(
         f"[recorder]\nmachine = {quoted(MACHINE)}\ndata_directory = {quoted(str(folder))}\n"
         f"[database]\ndsn = {quoted(dsn)}\nschema = {quoted(SCHEMA)}\n"
-        f'[devices.plc]\nhost = "127.0.0.1"\nport = {port}\n',
+        f'[devices.plc]\nhost = "127.0.0.1"\nport = {port}\n[clock]\nwait_s = 0\n',
         encoding="utf-8",
     )
     log = folder / "recorder.log"

@@ -8,6 +8,7 @@ from recorder.cli import (  # noqa: F401  (they register)
     demo,
     discover,
     faults,
+    quarantine,
     run,
     runs,
     set_values,

@@ -159,7 +159,18 @@ class SpoolConfig(_Section):
     """The durable queue on disk between acquisition and database."""
 
     max_mib: int = Field(default=2048, ge=1, le=1_048_576)
-    """Largest size in MiB; beyond it idle data goes first, then the oldest, and every loss is counted."""
+    """Largest size of the file with its log, in MiB; beyond it idle data goes first, then the oldest, and every loss is
+    counted."""
+    durability: Literal["every_entry", "grouped"] = "every_entry"
+    """When a sample is on disk: every_entry syncs each at once; grouped syncs together what came within group_ms, which
+    spares an SD card, and a crash or a power cut can then cost so much."""
+    group_ms: int = Field(default=200, ge=10, le=2000)
+    """Longest wait of a sample for its sync where durability is grouped, in milliseconds."""
+
+    @property
+    def grouped_ms(self) -> int:
+        """How long appends wait for others; 0 where each is synced at once."""
+        return self.group_ms if self.durability == "grouped" else 0
 
 
 class WriterConfig(_Section):
@@ -185,6 +196,14 @@ class SetValuesConfig(_Section):
     follow the tool, or record it and let an alarm stand."""
     drift_after_s: Seconds = 2.0
     """How long they must differ."""
+
+
+class ClockConfig(_Section):
+    """The clock of this computer, by which all samples get their time."""
+
+    wait_s: float = Field(default=30.0, ge=0, le=600)
+    """How long a start waits, at most, for a clock that is synchronised by NTP; 0 waits never. A run that goes on is
+    not waited with, nor is a clock waited for again that did not come the last time."""
 
 
 class RetentionConfig(_Section):
@@ -227,6 +246,7 @@ class Config(BaseSettings):
     writer: WriterConfig = WriterConfig()
     set_values: SetValuesConfig = SetValuesConfig()
     writes: WritesConfig = WritesConfig()
+    clock: ClockConfig = ClockConfig()
     retention: RetentionConfig = RetentionConfig()
     control: ControlConfig = ControlConfig()
     log: LogConfig = LogConfig()

@@ -4,7 +4,6 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +15,9 @@ from hal.hole import Hole
 from hal.limits import PlanLimits
 from hal.load import DeviceLoad
 from recorder.acquisition import DeviceHooks, PlannedDevice, make_samplers, plan_devices, plan_limits, resolve_roles
+from recorder.auditor import Auditor
 from recorder.clock import Clock, is_synchronised
+from recorder.clock_watch import ClockWait, ClockWatch
 from recorder.config import Config
 from recorder.control import serve
 from recorder.database import Database, DatabaseSettings
@@ -24,8 +25,10 @@ from recorder.definition_source import DefinitionSource
 from recorder.definitions import DefinitionSet
 from recorder.entry import Entry, EntryKind
 from recorder.errors import UsageError
+from recorder.holder import Holder
 from recorder.hole_file import HoleFile
 from recorder.instance import only_recorder_of
+from recorder.kept_clock import start_clock
 from recorder.latency import LatencyRecorder
 from recorder.maintenance import maintain
 from recorder.overload import fit, measure_round_trip_ms
@@ -73,6 +76,7 @@ class Daemon:
         self._definitions: DefinitionSet | None = None
         self._planned: list[PlannedDevice] = []
         database = config.database
+        self._holder = Holder.here(config.recorder.number)
         self._source = DefinitionSource(
             machine=config.recorder.machine,
             dsn=config.require_dsn(),
@@ -84,7 +88,7 @@ class Daemon:
             DatabaseSettings(
                 dsn=config.require_dsn(),
                 schema=database.schema_name,
-                application_name=f"ald-recorder/{config.recorder.number}",
+                application_name=self._holder.application_name,
                 pool_min=database.pool_min,
                 pool_max=database.pool_max,
                 connect_timeout_s=database.connect_timeout_s,
@@ -121,23 +125,27 @@ class Daemon:
                 Spool(
                     folder / "spool.sqlite3",
                     max_bytes=self._config.spool.max_mib * 1024 * 1024,
+                    group_ms=self._config.spool.grouped_ms,
                     on_failure=lambda line: log.error("spool_failed", error=line),
                 )
             )
             if spool.set_aside is not None:
                 log.error("spool_damaged", set_aside=str(spool.set_aside))
-                self._append_event(spool, "spool_set_aside", {"file": spool.set_aside.name})
             stack.push_async_callback(self._database.close)
             definitions = await self._source.obtain(self._stop)
+            wait = ClockWait(wait_s=self._config.clock.wait_s, state=spool.state)
             if definitions is not None:
-                await self._record(spool, definitions)
+                await wait.wait(self._stop, socket=self._config.control_socket, machine=self._config.recorder.machine)
+            if definitions is not None and not self._stop.is_set():
+                await self._record(spool, definitions, wait)
         log.info("stopped")
 
-    async def _record(self, spool: Spool, definitions: DefinitionSet) -> None:
+    async def _record(self, spool: Spool, definitions: DefinitionSet, wait: ClockWait) -> None:
         config = self._config
         roles = resolve_roles(config.process, definitions)
         self._definitions = definitions
         state = spool.state
+        start_clock(self._clock, state)
         tracker = ProcessTracker(
             mint=ProcessIdMint(recorder=config.recorder.number),
             context=RunContext(
@@ -160,6 +168,9 @@ class Daemon:
             state=state,
             sleep=self._timer.sleep,
         )
+        recording.is_clock_worth_waiting = wait.is_worth_waiting
+        watch = ClockWatch(recording)
+        watch.look()
         holes = HoleFile(config.recorder.data_directory / "refused_addresses.json")
         hooks = DeviceHooks(
             on_event=lambda event: self._device_event(spool, event),
@@ -172,7 +183,7 @@ class Daemon:
         writer = Writer(
             database=self._database,
             spool=spool,
-            recorder=config.recorder.number,
+            holder=self._holder,
             machine=config.recorder.machine,
             clock=self._clock,
             latency=self._latency,
@@ -180,10 +191,12 @@ class Daemon:
             max_rows=config.writer.max_rows,
             backoff_max_s=config.writer.backoff_max_s,
         )
-        async with self._control(recording, writer), asyncio.TaskGroup() as tasks:
+        auditor = Auditor(database=self._database, spool=spool, recorder=config.recorder.number)
+        async with self._control(recording, writer, auditor), asyncio.TaskGroup() as tasks:
             writing = tasks.create_task(writer.run(), name="writer")
             others = [tasks.create_task(item.device.run(), name=f"device {item.device.name}") for item in self._planned]
-            others.append(tasks.create_task(self._follow_clock(recording), name="clock"))
+            others.append(tasks.create_task(watch.run(), name="clock"))
+            others.append(tasks.create_task(auditor.run(), name="audit"))
             others.append(
                 tasks.create_task(
                     maintain(
@@ -198,6 +211,7 @@ class Daemon:
             await self._unless_stopped(self._meet_devices())
             await self._unless_stopped(self._fit_plans(spool))
             samplers = make_samplers(self._planned, recording)
+            self._tell_changed_plans(spool, recording, {sampler.key for sampler in samplers})
             sampling = [self._sample(tasks, sampler) for sampler in samplers if sampler.has_roles]
             if tracker.current is not None and not tracker.current.confirmed:
                 # ask the tool whether the run still goes on before anything else is counted to it
@@ -286,18 +300,6 @@ class Daemon:
         if spool.depth.entries:
             log.warning("left_in_spool", entries=spool.depth.entries, writer=writer.state)
 
-    async def _follow_clock(self, recording: Recording) -> None:
-        """Lead UTC after the wall clock, and say when that was moved."""
-        while True:
-            await asyncio.sleep(1.0)
-            step = self._clock.follow()
-            if step is not None:
-                log.warning("clock_was_moved", offset_us=step.offset_us)
-                recording.clock_was_moved = True
-                self._append_event(recording.spool, "clock_step", {"offset_us": step.offset_us})
-            context = recording.tracker.context
-            recording.tracker.context = replace(context, clock_synchronised=is_synchronised())
-
     def _device_event(self, spool: Spool, event: DeviceEvent) -> None:
         kind = _EVENTS[event.state]
         level = log.info if event.state is DeviceState.CONNECTED else log.warning
@@ -312,6 +314,16 @@ class Daemon:
                 for warning in plan.warnings:
                     name = item.device.name
                     log.warning(warning.code, device=name, interval_ms=interval_ms, reason=warning.message)
+
+    def _tell_changed_plans(self, spool: Spool, recording: Recording, keys: set[str]) -> None:
+        """Record which devices and intervals came or went while no recorder was there, for the audit of its run."""
+        before = recording.last_slots
+        if recording.resumed is None or keys == before.keys():
+            return
+        detail = {"added": sorted(keys - before.keys()), "dropped": sorted(before.keys() - keys)}
+        self._append_event(spool, "plan_changed", detail)
+        for key in detail["dropped"]:
+            del before[key]
 
     def _keep_holes(self, spool: Spool, file: HoleFile, device: str, holes: Sequence[Hole]) -> None:
         try:
@@ -335,7 +347,7 @@ class Daemon:
         future.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     @asynccontextmanager
-    async def _control(self, recording: Recording, writer: Writer) -> AsyncIterator[None]:
+    async def _control(self, recording: Recording, writer: Writer, auditor: Auditor) -> AsyncIterator[None]:
         async def status(_request: Mapping[str, Any]) -> dict[str, Any]:
             assert self._definitions is not None
             return picture(
@@ -345,6 +357,7 @@ class Daemon:
                 planned=self._planned,
                 recording=recording,
                 writer=writer,
+                auditor=auditor,
                 database=self._database,
             )
 

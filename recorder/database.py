@@ -1,6 +1,7 @@
 """PostgreSQL: the pool, its prepared statements and COPY. The only file that knows asyncpg."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
@@ -10,18 +11,18 @@ from typing import Any, Final, Self
 import asyncpg
 
 from recorder.dsn import describe_dsn, wrong_dsn
+from recorder.entry import COLUMNS
 from recorder.errors import (
+    ContentRefusedError,
     DatabaseError,
     DatabaseUnreachableError,
     StreamFencedError,
     StreamOutOfStepError,
 )
+from recorder.keepalive import keep_alive, server_keepalives
 from recorder.slow_statement import SLOW_S, told_if_slow
 from sql import QUERIES
 from sql.literal import with_arguments
-
-POINT_COLUMNS: Final = ("timestamp", "process_id", "value", "set_value", "parameter_id", "quality")
-"""Columns of ``process_data_points`` in the order in which `recorder.batch` encodes them."""
 
 _UNREACHABLE: Final = (
     OSError,
@@ -35,9 +36,8 @@ _UNREACHABLE: Final = (
     asyncpg.TooManyConnectionsError,
     asyncpg.InternalClientError,
 )
-_COPY_POINTS: Final = (
-    'COPY process_data_points ("timestamp", process_id, value, set_value, parameter_id, quality) '
-    "FROM STDIN (FORMAT binary)"
+_COPY_POINTS: Final = "COPY process_data_points ({}) FROM STDIN (FORMAT binary)".format(
+    ", ".join(f'"{column}"' for column in COLUMNS)
 )
 _STREAM_ERRORS: Final = {"AL001": StreamFencedError, "AL002": StreamOutOfStepError}
 
@@ -59,14 +59,22 @@ def translate(error: BaseException, *, operation: str, dsn: str) -> DatabaseErro
     # a lost connection that the pool took back is an InterfaceError, like any wrong use of a live one
     is_released = isinstance(error, asyncpg.InterfaceError) and "released back to the pool" in said
     is_closed = isinstance(error, asyncpg.InterfaceError) and "clos" in said
-    if isinstance(error, _UNREACHABLE) or is_released or is_closed:
+    # rows that end in the middle are a "protocol violation" too, but one that leaves the connection as it is
+    is_cut_off = isinstance(error, asyncpg.ProtocolViolationError) and getattr(error, "severity", "") == "ERROR"
+    if (isinstance(error, _UNREACHABLE) and not is_cut_off) or is_released or is_closed:
         reason = "the connection was lost" if is_released else said or type(error).__name__
         return DatabaseUnreachableError(
             f"{operation}: {where} is not reachable ({reason}); check that it runs and that [database] dsn is right"
         )
-    state = getattr(error, "sqlstate", None)
-    kind = _STREAM_ERRORS.get(str(state), DatabaseError)
-    return kind(f"{operation}: {where}: {said}")
+    return _by_state(error, f"{operation}: {where}: {said}")
+
+
+def _by_state(error: BaseException, message: str) -> DatabaseError:
+    state = str(getattr(error, "sqlstate", None))
+    if state[:2] in {*ContentRefusedError.CLASSES, "08"}:
+        # without PostgreSQL's DETAIL: it shows the whole row, and so no two would be of the same reason
+        return ContentRefusedError(message, sqlstate=state, said=str(getattr(error, "message", error)))
+    return _STREAM_ERRORS.get(state, DatabaseError)(message)
 
 
 FOREIGN_ERRORS: Final = (
@@ -108,6 +116,12 @@ def quote_identifier(name: str) -> str:
 class _Connection(asyncpg.Connection):
     """What asyncpg can do but does not offer."""
 
+    @property
+    def wire(self) -> socket.socket:
+        """What the connection goes over."""
+        found: socket.socket = self._transport.get_extra_info("socket")  # type: ignore[attr-defined]
+        return found
+
     async def warm(self, texts: Iterable[str]) -> None:
         """Put statements into the cache before anyone asks for them.
 
@@ -128,6 +142,7 @@ class DatabaseSettings:
     Attributes:
         dsn: ``postgresql://user:password@host:port/database``.
         schema: the schema that holds all tables.
+        dead_after_s: silence after which either side takes a connection over TCP for dead.
         prepared: names of the statements that each connection prepares as it opens.
         prepared_statements: false behind a pooler in transaction mode.
     """
@@ -141,6 +156,7 @@ class DatabaseSettings:
     acquire_timeout_s: float = 30
     statement_timeout_s: float = 60
     lock_timeout_s: float = 10
+    dead_after_s: float = 10
     prepared: Sequence[str] = ()
     prepared_statements: bool = True
     slow_statement_s: float = SLOW_S
@@ -206,46 +222,34 @@ class Session:
         with self._operation(query):
             await self._connection.executemany(QUERIES[query].text, rows)
 
-    async def copy_points(self, payload: bytearray) -> None:
-        """COPY a ready binary payload into ``process_data_points``.
-
-        Args:
-            payload: header, rows and trailer of PostgreSQL's binary COPY format, columns `POINT_COLUMNS`.
-
-        Raises:
-            DatabaseError: naming the place.
-        """
-        with self._operation("copy process_data_points"):
-            await self._connection.copy_to_table(
-                "process_data_points",
-                source=payload,  # type: ignore[arg-type]  # the stubs do not know that it takes buffers
-                columns=POINT_COLUMNS,
-                format="binary",
-            )
-
     async def commit(self, statements: Sequence[tuple[str, Sequence[object]]], payload: bytearray | None) -> None:
-        """Run named statements and then COPY, in one transaction and in one round trip.
+        """Run named statements and then COPY in one round trip, in one transaction or as part of the one that is open.
 
         PostgreSQL runs all statements of one simple query message as one transaction, and asyncpg sends the payload
         of a COPY without waiting; BEGIN, each statement, COPY and COMMIT one after the other take a round trip each.
 
         Args:
             statements: name and arguments of each.
-            payload: as for `copy_points`; None where there are no rows.
+            payload: header, rows and trailer of PostgreSQL's binary COPY format, columns `recorder.entry.COLUMNS`; None
+                where there are no rows.
 
         Raises:
             DatabaseError: nothing was committed; after a lost connection nobody knows.
         """
         texts = [with_arguments(QUERIES[name].text, arguments) for name, arguments in statements]
-        with self._operation("commit"):
-            if payload is None:
-                await self._connection.execute(";\n".join(texts))
-            else:
-                # raises where the pool has taken a lost connection back; a method that is not asyncpg's cannot know
-                self._connection.is_closed()
-                await self._connection.query_and_copy(  # type: ignore[union-attr]  # each is a _Connection
-                    ";\n".join([*texts, _COPY_POINTS]), payload
-                )
+        try:
+            with self._operation("commit"):
+                if payload is None:
+                    await self._connection.execute(";\n".join(texts))
+                else:
+                    # raises where the pool has taken a lost connection back; a method that is not asyncpg's cannot know
+                    self._connection.is_closed()
+                    await self._connection.query_and_copy(  # type: ignore[union-attr]  # each is a _Connection
+                        ";\n".join([*texts, _COPY_POINTS]), payload
+                    )
+        except UnicodeEncodeError as error:
+            said = f"text that is no Unicode: {error.reason}"
+            raise ContentRefusedError(f"commit: {said}", said=said) from error
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:
@@ -316,6 +320,7 @@ class Database:
                     "statement_timeout": str(round(settings.statement_timeout_s * 1000)),
                     "lock_timeout": str(round(settings.lock_timeout_s * 1000)),
                     "idle_in_transaction_session_timeout": str(round(settings.statement_timeout_s * 1000)),
+                    **server_keepalives(settings.dead_after_s),
                 },
             )
         except (ValueError, asyncpg.ClientConfigurationError) as error:
@@ -330,12 +335,17 @@ class Database:
 
     async def close(self) -> None:
         """Close all connections at once; what was not committed is rolled back by the server."""
-        if self._pool is not None:
-            self._pool.terminate()
-            self._pool = None
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            # asyncpg cancels the task that replaces lost connections, and does not wait for its end
+            replacing = pool._maintenance_task  # type: ignore[attr-defined]  # noqa: SLF001
+            pool.terminate()
+            if replacing is not None:
+                await asyncio.wait([replacing], timeout=1)
 
     async def _prepare(self, connection: asyncpg.Connection) -> None:
         assert isinstance(connection, _Connection)
+        keep_alive(connection.wire, self.settings.dead_after_s)
         if self.settings.prepared_statements:
             await connection.warm(QUERIES[name].text for name in self.settings.prepared)
 

@@ -83,6 +83,11 @@ class Search:
     rate_per_s: float = 20.0
     tell: Callable[[str], None] = lambda _line: None
 
+    @property
+    def described(self) -> str:
+        """For people: how much is looked at."""
+        return f"{len(self.units)} asked at addresses {self.first} to {self.last}"
+
 
 async def discover(search: Search, connect: Callable[[int], Connect], found: Discovery) -> None:
     """Look at one unit after the other.

@@ -62,14 +62,22 @@ def probe_handler(devices: Callable[[], Iterable[tuple[Device, PlanLimits]]]) ->
 def identify_handler(devices: Callable[[], Iterable[tuple[Device, PlanLimits]]]) -> Handler:
     """What answers ``identify`` in the daemon: it asks a device who it is.
 
+    A device that meets the question with silence is not asked again: it may cost the recording a connection.
+
     Args:
         devices: those that the daemon has at present, and what must not be asked of each.
     """
+    silent: dict[str, dict[str, Any]] = {}
 
     async def identify(request: Mapping[str, Any]) -> dict[str, Any]:
         device, _ = _find(request, devices())
+        if device.name in silent:
+            return silent[device.name]
         try:
             return {"objects": dict(await device.identify())}
+        except RequestTimeoutError as error:
+            silent[device.name] = _failure(error)
+            return silent[device.name]
         except LinkError as error:
             return _failure(error)
 

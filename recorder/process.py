@@ -210,6 +210,12 @@ class ProcessTracker:
             self._stopped_while_running = True
         return self._end(ProcessStatus.STOPPED, now_us)
 
+    def end_idle(self, now_us: int) -> list[Entry]:
+        """End an idle time, so that the next slot begins another; a run is left alone."""
+        if self.current is None or self.current.kind is not ProcessKind.IDLE:
+            return []
+        return self._end(ProcessStatus.COMPLETED, now_us)
+
     def _begin(
         self,
         kind: ProcessKind,
@@ -250,6 +256,7 @@ class ProcessTracker:
             "process_id": self.current.process_id,
             "status": status,
             "ended_us": self._forward(now_us),
+            "clock_offset_us": self.context.clock_offset_us,
         }
         self.current = None
         self._has_tool_restarted = False

@@ -12,7 +12,8 @@ from hal.plan import ReadPlan
 from hal.quality import FIRST_UNCERTAIN
 from hal.scan import Scan
 from recorder.clock import Clock
-from recorder.entry import Entry
+from recorder.entry import Entry, EntryKind
+from recorder.kept_clock import KeptClock
 from recorder.latency import LatencyRecorder, Mark
 from recorder.process import ProcessTracker
 from recorder.run import Process, RoleValues
@@ -86,6 +87,10 @@ class Recording:
         roles: which parameters say what the tool does.
         state: `Spool.state` as an earlier run of the recorder left it.
         sleep: waits a number of seconds; the grids of all samplers use it.
+
+    Attributes:
+        clock_was_moved: whether the wall clock was set, and the time of the process in force is no longer its own.
+        is_clock_worth_waiting: what the next start is told (`recorder.kept_clock`).
     """
 
     def __init__(
@@ -108,6 +113,7 @@ class Recording:
         self.totals = SlotTotals()
         self.roles_seen = asyncio.Event()
         self.clock_was_moved = False
+        self.is_clock_worth_waiting = True
         self.marks: dict[int, Mark] = {}
         self.latest: dict[str, LatestScan] = {}
         self.texts: dict[int, str] = {}
@@ -117,7 +123,8 @@ class Recording:
 
     def state(self) -> dict[str, Any]:
         """What must be kept with the next entries."""
-        return {"tracker": self.tracker.state, "last_slots": dict(self.last_slots)}
+        clock = KeptClock.of(self.clock, is_worth_waiting=self.is_clock_worth_waiting)
+        return {"tracker": self.tracker.state, "last_slots": dict(self.last_slots), "clock": clock.to_plain()}
 
     def observe(self, role_rows: RoleRows, scan: Scan, timestamps_us: npt.NDArray[np.int64]) -> list[Entry]:
         """Let the tracker see a scan; only the scan that carries run_state or a step can change the process."""
@@ -163,7 +170,8 @@ class Recording:
         """At the start of a process, and only there, take over a wall clock that was moved.
 
         Args:
-            entries: what is to be spooled; from the start of the process on it is moved along, in place.
+            entries: what is to be spooled; from the start of the process on it is moved along, in place, and the
+                move is told.
 
         Returns:
             Whether times taken before must be worked out again.
@@ -177,10 +185,27 @@ class Recording:
         self.clock.anchor()
         moved_us = self.clock.utc_us(now_ns) - before_us
         self.tracker.shift(moved_us)
+        self.tracker.context = replace(self.tracker.context, clock_offset_us=0)
         for at, entry in enumerate(entries[started[-1] :], start=started[-1]):
             header = {**entry.header, "started_us": entry.header["started_us"] + moved_us}
+            if "clock_offset_us" in header:
+                header["clock_offset_us"] = 0
             entries[at] = replace(entry, header=header)
+        for key, number in self.last_slots.items():
+            interval_us = int(key.rpartition("/")[2]) * 1000
+            self.last_slots[key] = number + moved_us // interval_us
+        entries.append(self._clock_taken_over(before_us, moved_us))
         return True
+
+    def _clock_taken_over(self, before_us: int, moved_us: int) -> Entry:
+        assert self.tracker.current is not None
+        header = {
+            "event": "clock_taken_over",
+            "occurred_us": before_us + moved_us,
+            "process_id": self.tracker.current.process_id,
+            "detail": {"recorder_us": before_us, "wall_us": before_us + moved_us, "moved_us": moved_us},
+        }
+        return Entry(kind=EntryKind.EVENT, header=header)
 
     def spool_now(self, entries: Sequence[Entry]) -> "asyncio.Future[int]":
         """Append entries together with the present state."""

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from recorder.acquisition import PlannedDevice
+from recorder.auditor import Auditor
 from recorder.config import Config
 from recorder.database import Database
 from recorder.definitions import DefinitionSet
@@ -22,6 +23,7 @@ def picture(
     planned: Sequence[PlannedDevice],
     recording: Recording,
     writer: Writer,
+    auditor: Auditor,
     database: Database,
 ) -> dict[str, Any]:
     """Everything a console or script asks for; times in milliseconds where the name says so."""
@@ -63,7 +65,10 @@ def picture(
             "entries": depth.entries,
             "bytes": depth.bytes,
             "max_bytes": config.spool.max_mib * 1024 * 1024,
+            "used_bytes": recording.spool.used_bytes,
             "shed_entries": recording.spool.shed_entries,
+            "time_to_full_s": recording.spool.time_to_full_s,
+            "time_to_drain_s": recording.spool.time_to_drain_s,
         },
         "writer": {
             "state": writer.state,
@@ -71,6 +76,7 @@ def picture(
             "epoch": writer.epoch,
             **asdict(writer.totals),
         },
+        "audit": auditor.picture,
         "pool": {"size": size, "idle": idle},
         "clock": {"synchronised": recording.tracker.context.clock_synchronised, "offset_us": recording.clock.offset_us},
         "definitions": {

@@ -1,8 +1,10 @@
 """What one device is like: reachable, how fast, what it answers, and whether its read plans can be kept."""
 
 import asyncio
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from errno import ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, ETIMEDOUT
 from math import ceil
 from typing import Final, Protocol
 
@@ -24,6 +26,8 @@ _WATCHED_S: Final = 1.0
 """How long words are watched for movement: a measurement of a PLC moves within a second."""
 _MOST_COMPARED: Final = 8
 _BUSY: Final = 0.7
+_BARE: Final = frozenset({os.strerror(number) for number in (ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, ETIMEDOUT)})
+"""What the system says without saying what to do."""
 _TRIES: Final = 20
 _TRY_S: Final = 0.25
 """Together as long as the longest back-off of a recorder that is asked."""
@@ -102,7 +106,8 @@ async def check_device(device: CheckedDevice, report: Report) -> Found | None:
         }
         await _further_passes(device, list(plans.values()), found, timed)
     except LinkError as error:
-        report.add(device.section, Verdict.FAULT, f"{error.operation}: {error.reason}")
+        advice = ": is it on, and are host, port and unit right?" if error.reason in _BARE else ""
+        report.add(device.section, Verdict.FAULT, f"{error.operation}: {error.reason}{advice}")
         return None
     _report_answers(device, timed, report)
     try:
@@ -172,7 +177,7 @@ def _report_answers(device: CheckedDevice, timed: _Timed, report: Report) -> Non
     spread = Spread.of(durations_ms)
     lost = len(timed.unanswered)
     figures = {**spread.to_plain(), "unanswered": lost}
-    message = f"reachable; {spread.count} requests took {spread}"
+    message = f"reachable; a request takes {spread}, of {spread.count}"
     if lost:
         message += f", {lost} more were not answered ({timed.unanswered[-1].reason})"
     report.add(device.section, Verdict.WARNING if lost else Verdict.OK, message, **figures)
@@ -229,7 +234,7 @@ async def _report_functions(device: CheckedDevice, report: Report) -> None:
             states[kind.function_code] = "answered"
     lacking = [kind for kind in wanted if states[kind.function_code] == "unknown"]
     known = [str(code) for code, state in states.items() if state in {"answered", "known"}]
-    message = f"answers functions {', '.join(known) or 'none'}; writes were not tried"
+    message = f"answers functions {', '.join(known) or 'none'} of 1 to 4, which read; nothing was written"
     if lacking:
         message = f"does not know how to read {', '.join(lacking)}, which the definitions want: check modbus_type"
     report.add(device.section, Verdict.FAULT if lacking else Verdict.OK, message, functions=states)
@@ -284,7 +289,11 @@ async def _report_images(device: CheckedDevice, plans: Sequence[ReadPlan], repor
         message = said if is_claimed else f"{said}: {setting} = true may save requests"
         report.add(device.section, Verdict.OK, message, **figures)
     else:
-        where = f"at {comparison.differing[0]}" if comparison.differing else "as one kind refuses what the other reads"
+        where = (
+            f"at address {comparison.differing[0]} they differ"
+            if comparison.differing
+            else "one kind refuses what the other reads"
+        )
         message = f"input and holding registers are not one memory ({where})"
         if is_claimed:
             report.add(device.section, Verdict.FAULT, f"{message}: set {setting} = false", **figures)

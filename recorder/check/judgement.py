@@ -20,6 +20,7 @@ from recorder.check.plausible import (
     plausible_orders,
     value_of,
 )
+from recorder.check.units import conversions
 from recorder.check.verdict import Verdict
 from recorder.definitions import Definition
 
@@ -149,14 +150,20 @@ def _judge_expected(judgement: Judgement, image: Image, expectation: Expectation
     said = f"the front panel says {expectation.value:g}"
     if expectation.value == 0:
         return judgement.with_message(Verdict.FAULT, f"{said}; zero shows no cause: try again with another value")
-    return _with_hypotheses(judgement, explain(definition, image, expectation), said, is_seen=True)
+    found = explain(definition, image, expectation)
+    for conversion in () if found else conversions(definition.unit):
+        shown = (judgement.value - conversion.shift) / conversion.factor
+        if expectation.fits(shown):
+            message = f"{said}, which is right if it shows {conversion.name}: {judgement.value:.6g} {definition.unit}"
+            return judgement.with_message(Verdict.WARNING, f"{message} are {shown:.6g} {conversion.name}")
+    return _with_hypotheses(judgement, found, said, is_seen=True)
 
 
 def _judge_implausible(judgement: Judgement, image: Image) -> Judgement:
     definition = judgement.definition
     outside = f"outside {bounds(definition).describe()}"
     if definition.data_type in _FLOATS and is_float_rubbish(definition, judgement.value):
-        outside = "no value of a signal"
+        outside = "no signal has such a value, so it is misread"
     return _with_hypotheses(judgement, explain(definition, image), outside, is_seen=False)
 
 

@@ -17,6 +17,8 @@ from recorder.check.verdict import Report, Verdict
 from recorder.check.writes import check_writes
 from recorder.definitions import Definition
 
+PARAMETERS: Final = "Parameters of"
+"""How the heading of the parameters of a device begins."""
 _WORDS_SHOWN: Final = 8
 _SMALLEST_SHOWN: Final = 1e-3
 _LARGEST_SHOWN: Final = 1e5
@@ -105,7 +107,7 @@ def _report_unshown(
 
 
 def _section(device: CheckedDevice) -> str:
-    return f"Parameters of {device.name}"
+    return f"{PARAMETERS} {device.name}"
 
 
 def _report_refused(device: CheckedDevice, judgement: Judgement, found: Found, report: Report) -> None:

@@ -71,7 +71,11 @@ async def run_check(
     links = make_links(config.devices)
     async with AsyncExitStack() as stack:
         is_running = await _is_running(config, stack)
-        said = "runs: devices are asked through it" if is_running else "does not run: devices are asked directly"
+        said = (
+            "runs: devices are asked through it"
+            if is_running
+            else "does not run on this configuration: devices are asked directly"
+        )
         report.add(SECTION, Verdict.OK, said, running=is_running)
         await check_database(config, report, is_needed=file is None)
         check_clock(report)
@@ -166,7 +170,8 @@ class _DeviceCheck:
             message = f"definitions read from it: add [devices.{name}] with its host, or correct their column device"
             self.report.add(section, Verdict.FAULT, message)
         elif not members:
-            self.report.add(section, Verdict.NOT_ASKED, "no definition reads from it")
+            message = f"no definition has {name!r} in its column device, so nothing is read from it"
+            self.report.add(section, Verdict.NOT_ASKED, message)
         else:
             try:
                 await self._check(name, settings, members)

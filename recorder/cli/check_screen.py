@@ -7,6 +7,7 @@ from typing import Final
 from rich.console import Console
 from rich.text import Text
 
+from recorder.check.parameters import PARAMETERS
 from recorder.check.verdict import Line, Report, Verdict
 
 _STYLES: Final = {
@@ -18,6 +19,8 @@ _STYLES: Final = {
 _VERDICT_WIDTH: Final = max(len(verdict) for verdict in Verdict)
 _INDENT: Final = " " * (_VERDICT_WIDTH + 4)
 _NARROWEST: Final = 50
+_LEGEND: Final = "beneath each its words, and its value in each word order: * marks what it can be"
+_PLURAL: Final = frozenset({Verdict.WARNING, Verdict.FAULT})
 
 
 class CheckScreen:
@@ -42,6 +45,9 @@ class CheckScreen:
                 self._console.print()
             self._console.print(Text(line.section, style="bold"))
             self._section = line.section
+            if line.section.startswith(PARAMETERS):
+                for text in self._wrapped(_LEGEND, hanging=0):
+                    self._console.print(Text(f"{_INDENT}{text}", style="dim"))
         first, *rest = self._wrapped(line.message, hanging=2)
         label = Text(f"  {line.verdict:{_VERDICT_WIDTH}}  ", style=_STYLES[line.verdict])
         self._console.print(label + Text(first, style=""))
@@ -51,11 +57,15 @@ class CheckScreen:
     def show_sum(self, report: Report) -> None:
         """Print what it all comes to."""
         counts = ", ".join(
-            f"{report.count(verdict)} {verdict}" for verdict in reversed(Verdict) if report.count(verdict)
+            f"{report.count(verdict)} {verdict}{'s' if verdict in _PLURAL and report.count(verdict) > 1 else ''}"
+            for verdict in reversed(Verdict)
+            if report.count(verdict)
         )
         style = "bold green" if report.is_well else "bold red"
         self._console.print()
-        self._console.print(Text(f"{'all is well' if report.is_well else 'something is wrong'}: {counts}", style=style))
+        self._console.print(
+            Text(f"{'nothing is wrong' if report.is_well else 'something is wrong'}: {counts}", style=style)
+        )
 
     def _wrapped(self, text: str, *, hanging: int) -> list[str]:
         return textwrap.wrap(

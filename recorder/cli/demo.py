@@ -127,6 +127,7 @@ def _write_config(folder: Path, place: DatabasePlace, tool: _Tool, *, speed: flo
         "database": {"dsn": place.dsn, "schema": place.schema},
         "devices.plc": {"host": tool.host, "port": tool.port, "unit": tool.unit},
         "process": {**ROLES, "aborted_values": [ABORTED]},
+        "clock": {"wait_s": 0},
     }
     lines = []
     for section, fields in sections.items():
@@ -169,7 +170,7 @@ async def _record(
             if process is not None and process["kind"] == "recipe":
                 run = process["process_id"]
                 progress.update(bar, completed=process["cycle"] or 0)
-            elif run and await _is_committed(place, run):
+            elif run and await _is_audited(place, run):
                 return {**picture, "run": run}
             await asyncio.sleep(_POLL_S)
 
@@ -199,10 +200,11 @@ async def _press_start(tool: _Tool, definitions: DefinitionSet) -> None:
         await link.close()
 
 
-async def _is_committed(place: DatabasePlace, run: int) -> bool:
+async def _is_audited(place: DatabasePlace, run: int) -> bool:
+    """Whether the run is committed whole, and the recorder has looked whether it balances."""
     async with single_session(place.dsn, place.schema) as session:
         row = await session.fetch_one("show_run", run)
-    return row is not None and row["status"] != "running"
+    return row is not None and row["audited_at"] is not None
 
 
 async def _summarise(place: DatabasePlace, picture: Mapping[str, Any], definitions: DefinitionSet) -> dict[str, Any]:
@@ -229,6 +231,7 @@ async def _summarise(place: DatabasePlace, picture: Mapping[str, Any], definitio
         "scans": {"scheduled": sum(slots.values()), **slots},
         "requests_per_scan": picture["requests_per_scan"],
         "lost": expected - found["points"] + picture["lost"],
+        "audit": found["audit_verdict"],
         "latency_ms": latency,
         "database_url": place.dsn,
         "pressure": {
@@ -249,6 +252,7 @@ def _print(summary: Mapping[str, Any], speed: float) -> None:
         f"  slots      {scans['scheduled']} scheduled: {scans['completed']} completed, {scans['late']} late, "
         f"{scans['failed']} failed, {scans['skipped']} skipped"
     )
+    print(f"  audit      {summary['audit']}")
     print(f"  requests   {summary['requests_per_scan']} a pass over all parameters")
     print("  latency    ms                    p50      p95      p99      max")
     for stage, words in (

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,7 @@ from hal.memory import MemoryDevice
 from hal.modbus import ModbusTcpSettings, tcp_link
 from hal.parameter import DataType, RegisterKind, WordOrder
 from recorder.cli.discover import parse_units
+from recorder.config import load
 from recorder.definition_export import write_definition_file
 from recorder.definition_file import read_definition_file
 from recorder.discover import Discovery, FoundUnit, Search, discover
@@ -27,6 +29,9 @@ from simulator.memory import Unit
 from simulator.parameter_map import definitions_path
 from simulator.server import serve
 from simulator.tool import SimulatedTool
+from tests.contract.servers import modbus_subject
+from tests.hal.echo import echoing_gateway
+from tests.simulator.served import small_unit
 
 HOLDING = RegisterKind.HOLDING_REGISTER
 
@@ -138,6 +143,9 @@ def command(*arguments: str) -> list[str]:
         (("127.0.0.1", "--addresses", "0-65536"), 2, "--addresses: '0-65536' is no range within 0-65535"),
         (("/dev/no-such-port",), 3, "there is no such port"),
         (("/dev/ttyS0", "--baud", "1"), 2, "baud"),
+        (("/dev/ttyS0", "--tls-ca", "ca.pem"), 2, "tls_ca means nothing where transport is rtu: it belongs to"),
+        (("127.0.0.1", "--tls-key", "key.pem"), 2, "tls_key needs the tls_certificate that it belongs to"),
+        (("127.0.0.1", "--echo"), 2, "echo means nothing where transport is tcp"),
     ],
 )
 def test_what_cannot_be_is_one_line_and_a_status(
@@ -148,6 +156,71 @@ def test_what_cannot_be_is_one_line_and_a_status(
     assert done.returncode == status, done.stderr
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+async def discovered(folder: Path, *arguments: str) -> tuple[int, dict[str, Any], str]:
+    """Exit status, what was found, and what was said of faults."""
+    process = await asyncio.create_subprocess_exec(
+        *command(*arguments, "--units", "1", "--addresses", "0-400", "--rate", "1000", "--json"),
+        cwd=folder,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    printed, said = await process.communicate()
+    return process.returncode or 0, json.loads(printed) if printed else {}, said.decode()
+
+
+async def test_a_device_behind_tls_is_looked_at_with_the_certificates_of_a_device(tmp_path: Path) -> None:
+    """It wants ours, and its own is verified; without ours it says what it may want."""
+    async with modbus_subject("tls", tmp_path) as subject:
+        place = f"127.0.0.1:{subject.port}"
+        ours = ("--tls-certificate", "recorder.pem", "--tls-key", "recorder.key")
+        status, found, said = await discovered(tmp_path, place, "--tls-ca", "authority.pem", *ours)
+        assert (status, found["complete"]) == (0, True), said
+        assert [(r["first"], r["last"]) for r in found["units"][0]["ranges"]] == [(0, 303)] * 4
+        status, found, said = await discovered(tmp_path, place, "--tls-ca", "authority.pem")
+        assert status == 3
+        assert "it may want another tls_certificate" in said
+        status, found, said = await discovered(tmp_path, place, "--tls")
+        assert (status, found) == (3, {})
+        assert "signed by none of this computer's authorities: set tls_ca" in said
+        named = ("--tls-server-name", "plc.example")
+        status, found, said = await discovered(tmp_path, place, "--tls-ca", "authority.pem", *ours, *named)
+        assert status == 3
+        assert "certificate is not for 'plc.example'" in said
+
+
+async def test_what_is_printed_fits_a_terminal_and_ends_with_a_section_for_the_configuration(tmp_path: Path) -> None:
+    """What was found can be checked at once: the section is read back as it stands."""
+    async with serve({1: small_unit()}, host="127.0.0.1", port=0) as port:
+        process = await asyncio.create_subprocess_exec(
+            *command(f"127.0.0.1:{port}", "--units", "1,3", "--addresses", "1990-2200", "--rate", "1000"),
+            *("--output", "out.csv"),
+            cwd=tmp_path,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        printed, _ = await process.communicate()
+    lines = printed.decode().splitlines()
+    assert process.returncode == 0
+    assert max(map(len, lines)) <= 80
+    assert "  holding_register 2000..2124: 125 registers, 125 not 0" in lines
+    assert "no answer from unit 3" in lines
+    section = [line.strip() for line in lines[lines.index("for config.toml:") + 1 : lines.index("then")]]
+    (tmp_path / "config.toml").write_text("\n".join(section), encoding="utf-8")
+    plc = load(tmp_path / "config.toml").devices["plc"]
+    assert (plc.host, plc.port, plc.unit) == ("127.0.0.1", port, 1)
+
+
+async def test_an_adapter_that_echoes_is_named_with_the_option_that_helps(tmp_path: Path) -> None:
+    """And with it the unit behind is found."""
+    async with modbus_subject("rtu_over_tcp", tmp_path) as subject, echoing_gateway(subject.port) as port:
+        place = f"127.0.0.1:{port}"
+        status, found, said = await discovered(tmp_path, place, "--rtu-over-tcp")
+        assert status == 1, said
+        assert found["trouble"] == "the adapter echoes what is sent: repeat it with --echo"
+        status, found, said = await discovered(tmp_path, place, "--rtu-over-tcp", "--echo")
+        assert status == 0, said
+        assert found["units"][0]["functions"] == dict.fromkeys("1234", "answered")
 
 
 class Watched:

@@ -2,22 +2,23 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from hal.device import Device
-from hal.errors import NotConnectedError, RefusedError
+from hal.errors import NotConnectedError, RefusedError, RequestTimeoutError
 from hal.limits import AddressRange, PlanLimits
 from hal.link import Block, Connect
 from hal.memory import MemoryDevice
-from hal.modbus import ModbusTcpSettings, tcp_link
+from hal.modbus import Framing, ModbusTcpSettings, tcp_link
 from hal.parameter import RegisterKind
 from recorder.control import ask, serve
 from recorder.errors import UsageError
 from recorder.probe import DaemonReader, identify_handler, probe_handler
 from simulator.server import serve as serve_modbus
+from tests.hal.rtu_server import SILENT, serving, words
 from tests.simulator.served import small_unit
 
 HOLDING, COIL = RegisterKind.HOLDING_REGISTER, RegisterKind.COIL
@@ -109,3 +110,28 @@ async def test_a_device_is_asked_who_it_is_through_the_daemon(short_directory: P
             await DaemonReader(socket, "plc").identify()
         with pytest.raises(UsageError, match="no device 'gauge'"):
             await ask(socket, "identify", device="gauge")
+
+
+async def test_a_device_that_is_silent_when_asked_who_it_is_is_asked_once(short_directory: Path) -> None:
+    """The silence may have cost the recording its connection, which the next block finds open again."""
+    asked: list[int] = []
+
+    def act(request: bytes) -> bytes | None:
+        asked.append(request[0])
+        return SILENT if request[0] == 43 else words(7)(request)
+
+    async with serving(Framing.MBAP) as server:
+        server.units = {1: act}
+        connect = tcp_link(ModbusTcpSettings(device="plc", host="127.0.0.1", port=server.port, request_timeout_s=0.1))
+        async with daemon(short_directory, connect) as socket:
+            reader = DaemonReader(socket, "plc", rate_per_s=1e6)
+            block = Block(kind=HOLDING, address=0, count=1)
+            assert (await reader.read(block)).data.tolist() == [7]
+            for _ in range(2):
+                with pytest.raises(RequestTimeoutError, match=r"no answer within 0\.1 s"):
+                    await reader.identify()
+            assert asked == [3, 43]
+            async with asyncio.timeout(5):
+                while not asked[2:]:
+                    with suppress(NotConnectedError):
+                        assert (await reader.read(block)).data.tolist() == [7]

@@ -33,6 +33,7 @@ TABLES = {
     "recipe_statistics",
     "recipe_statistics_stored",
     "recorder_events",
+    "recorder_quarantine",
     "recorder_streams",
     "recorders",
     "set_value_changes",

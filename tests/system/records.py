@@ -7,6 +7,8 @@ from typing import Any
 
 import asyncpg
 
+from recorder.audit import audit
+from recorder.database import single_session
 from tests.system.spool_file import PointKey
 
 
@@ -72,8 +74,9 @@ class Records:
     def writers(self, number: int = 0) -> int:
         """How many sessions of a recorder the server still has."""
         found: int = self.value(
-            "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1 AND datname = current_database()",
-            f"ald-recorder/{number}",
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE starts_with(application_name, $1) AND datname = current_database()",
+            f"ald-recorder/{number}@",
         )
         return found
 
@@ -136,6 +139,18 @@ class Records:
             == []
         ), "runs whose points are not those that were accounted for"
         assert self.events("database_restored") == 0, "the recorder found entries missing that were confirmed"
+        assert self.audit() == {}, "processes that the recorder's own audit does not find to balance"
+
+    def audit(self) -> dict[int, str]:
+        """What the recorder's own audit says of each process that does not balance."""
+
+        async def work() -> dict[int, str]:
+            async with single_session(self.dsn, "ald") as session:
+                audits = [await audit(session, row["id"]) for row in processes]
+            return {row["id"]: found.line for row, found in zip(processes, audits, strict=True) if found.findings}
+
+        processes = self.fetch("SELECT id FROM process_runs ORDER BY id")
+        return asyncio.run(work())
 
     def check_slots_are_contiguous(self, run: int) -> None:
         """Assert that as many slots are accounted for as lie between the first and the last sample of a run.

@@ -138,6 +138,15 @@ def test_room_temperature_in_fahrenheit_needs_the_front_panel() -> None:
     assert judgement.changes["offset"] == pytest.approx(-32 / 1.8)
 
 
+def test_a_front_panel_in_another_unit_is_told_and_nothing_is_changed() -> None:
+    """The device says 120 °C and its panel 248 °F: the definition is right."""
+    definition = temperature()
+    seen = Expectation.parse("248")
+    judgement = judge(definition, device_says((definition, 120.0)), seen)
+    assert (judgement.verdict, judgement.changes) == (Verdict.WARNING, {})
+    assert judgement.messages == ("the front panel says 248, which is right if it shows °F: 120 °C are 248 °F",)
+
+
 def test_an_unsigned_word_that_should_be_signed_is_named() -> None:
     """65,531 of a flow near zero is -5."""
     definition = temperature(data_type="uint16", unit="sccm", range_low=-10, range_high=200)

@@ -20,6 +20,7 @@ from recorder.errors import AlreadyRunningError, UsageError
 from recorder.instance import only_recorder_of
 from simulator.parameter_map import definitions_path
 from simulator.tool import SimulatedTool
+from tests.hal.certificates import Certificates
 
 MAP = definitions_path()
 
@@ -152,6 +153,28 @@ async def test_a_tool_that_is_away_and_a_name_that_does_not_resolve_are_faults_i
     [line] = lines_of(report, "Device plc", Verdict.FAULT)
     assert "plc.invalid" in line.message
     assert "give the IP address" in line.message
+
+
+async def test_an_expired_certificate_is_a_fault_that_says_what_to_renew(tmp_path: Path) -> None:
+    """In one line, as every fault of a device; nothing is sent to a device that does not prove who it is."""
+    certificates = Certificates(tmp_path / "certificates", expired=True)
+    asked = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.read())
+        writer.close()
+
+    context = certificates.server_context()
+    async with await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context) as server:
+        port = server.sockets[0].getsockname()[1]
+        tls = f'transport = "tls"\ntls_ca = "{certificates.authority}"\nconnect_timeout_s = 5'
+        report, _ = await checked(configured(tmp_path, port, device=tls), file=MAP)
+    [line] = lines_of(report, "Device plc", Verdict.FAULT)
+    assert line.message.startswith(
+        f"connect to 127.0.0.1:{port}: the device's certificate has expired: renew it on the device, if 2"
+    )
+    assert not lines_of(report, "Parameters of plc")
+    assert asked == []
 
 
 async def test_an_interval_that_cannot_be_kept_and_a_memory_that_is_not_one_are_faults(tmp_path: Path) -> None:

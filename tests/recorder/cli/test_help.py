@@ -8,8 +8,9 @@ from tests.recorder.cli.command import Commands
 
 COMMANDS = (
     *("", "demo", "run", "simulate", "status", "definitions", "definitions import", "definitions list"),
-    *("runs", "runs list", "runs show", "runs start", "runs stop"),
+    *("runs", "runs list", "runs show", "runs audit", "runs start", "runs stop"),
     *("database", "database migrate", "database url", "database serve"),
+    *(f"database quarantine{command}" for command in ("", " list", " retry", " export")),
 )
 
 
