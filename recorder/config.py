@@ -259,6 +259,14 @@ class Config(BaseSettings):
                 raise ValueError(f"{name!r} is not a device name: use small letters, digits and _")
         return devices
 
+    @model_validator(mode="after")
+    def _rules_name_devices(self) -> "Config":
+        for rule in self.writes.allow:
+            if self.devices and rule.device not in self.devices:
+                known = ", ".join(sorted(self.devices))
+                raise ValueError(f"writes.allow: {rule.device!r} is no device of this file; there are: {known}")
+        return self
+
     @classmethod
     def settings_customise_sources(
         cls,

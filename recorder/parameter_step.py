@@ -117,6 +117,11 @@ class ParameterSteps:
         self._turn = asyncio.Lock()
         self._written_s: dict[int, float] = {}
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a step is under way."""
+        return self._turn.locked()
+
     async def apply(self, step: Step) -> list[StepResult]:
         """Write what was asked for, as far as it may be; one result for each, in the order of the step.
 
