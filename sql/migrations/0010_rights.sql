@@ -1,5 +1,5 @@
 -- What roles and row-level security need of the schema; the roles themselves are made by `ald-recorder database roles`
--- depends: 0006_coherence_group
+-- depends: 0007_quarantine 0008_audit
 
 -- migrate: apply
 

@@ -6,10 +6,12 @@
 SELECT set_config('search_path', quote_ident(current_schema()) || ', pg_temp', true);
 
 ALTER TABLE process_runs ADD COLUMN summarised_at timestamptz;
-COMMENT ON COLUMN process_runs.summarised_at IS 'when process_run_summaries was filled for this run; never for idle times';
+COMMENT ON COLUMN process_runs.summarised_at IS
+    'when process_run_summaries was filled for this run; never for idle times';
 
 ALTER TABLE process_run_summaries ADD COLUMN value_count int8 NOT NULL DEFAULT 0;
-COMMENT ON COLUMN process_run_summaries.value_count IS 'points that have a value, good or uncertain: what the sums are of';
+COMMENT ON COLUMN process_run_summaries.value_count IS
+    'points that have a value, good or uncertain: what the sums are of';
 
 CREATE FUNCTION summarise_run(process_id int8) RETURNS int8 LANGUAGE plpgsql SECURITY DEFINER
     SET search_path FROM CURRENT AS $$
@@ -150,7 +152,8 @@ BEGIN
     RETURN coalesce(found, '[]');
 END
 $$;
-COMMENT ON FUNCTION last_values_of_run IS 'last value of each parameter in a run: reads the end of the run, not all of it';
+COMMENT ON FUNCTION last_values_of_run IS
+    'last value of each parameter in a run: reads the end of the run, not all of it';
 
 CREATE FUNCTION get_process_run(process_id int8) RETURNS jsonb LANGUAGE sql STABLE
     SET search_path FROM CURRENT AS $$
@@ -158,8 +161,8 @@ CREATE FUNCTION get_process_run(process_id int8) RETURNS jsonb LANGUAGE sql STAB
                'machine', machine.name,
                'rows', (SELECT coalesce(sum(slot.rows), 0)
                           FROM acquisition_minutes slot WHERE slot.process_id = run.id),
-               'slots', (SELECT coalesce(jsonb_agg(slot ORDER BY slot.device, slot.interval_ms, slot.outcome, slot.cause),
-                                         '[]')
+               'slots', (SELECT coalesce(
+                             jsonb_agg(slot ORDER BY slot.device, slot.interval_ms, slot.outcome, slot.cause), '[]')
                            FROM (SELECT device, interval_ms, outcome, cause, sum(slots) AS slots, sum(rows) AS rows
                                    FROM acquisition_minutes counted
                                   WHERE counted.process_id = run.id
@@ -180,7 +183,8 @@ CREATE FUNCTION get_process_run(process_id int8) RETURNS jsonb LANGUAGE sql STAB
      WHERE run.id = get_process_run.process_id
 $$;
 COMMENT ON FUNCTION get_process_run IS
-    'a run with its slots, its last 200 steps and cycles and its last values, as one document; NULL where there is none';
+    'a run with its slots, its last 200 steps and cycles and its last values, as one document; NULL where there is '
+    'none';
 
 REVOKE ALL ON FUNCTION summarise_run, refresh_recipe_statistics, last_values_of_run, get_process_run FROM PUBLIC;
 

@@ -75,9 +75,9 @@ CREATE FUNCTION bloated_indexes() RETURNS TABLE (name text, bytes int8, expected
                                     WHERE of_table.attrelid = i.indrelid AND of_table.attnum = i.indkey[a.attnum - 1])
             WHERE a.attrelid = i.indexrelid) AS columns
      CROSS JOIN LATERAL (
-           -- header of 8 bytes and a line pointer of 4 a row, aligned to 8; pages are filled to 90 %, less 40 bytes each
-           SELECT ceil(index.reltuples * ((8 + columns.width + 7)::int / 8 * 8 + 4) / (0.9 * (setting.block - 40)))::int8
-                  * setting.block AS bytes) AS estimate
+           -- 8 bytes of header and a line pointer of 4 a row, aligned to 8; pages filled to 90 %, less 40 bytes each
+           SELECT ceil(index.reltuples * ((8 + columns.width + 7)::int / 8 * 8 + 4)
+                       / (0.9 * (setting.block - 40)))::int8 * setting.block AS bytes) AS estimate
      WHERE relation.relnamespace = current_schema()::regnamespace AND index.reltuples > 0 AND i.indisvalid
        AND index.relpages::int8 * setting.block > greatest(1048576, 2 * estimate.bytes)
      ORDER BY index.relname

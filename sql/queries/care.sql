@@ -51,5 +51,6 @@ SELECT statement
          WHERE NOT i.indisvalid AND c.relkind = 'i' AND c.relnamespace = current_schema()::regnamespace
            AND c.relname ~ '_cc(new|old)\d*$'
          UNION ALL
-        SELECT 2, name, format('REINDEX INDEX CONCURRENTLY %I.%I', current_schema(), name) FROM bloated_indexes()) AS step
+        SELECT 2, name, format('REINDEX INDEX CONCURRENTLY %I.%I', current_schema(), name)
+          FROM bloated_indexes()) AS step
  ORDER BY place, name;

@@ -4,12 +4,14 @@
 -- name: health_indexes
 -- Whether every index of this release is there and valid.
 WITH expected (name) AS (
-    SELECT unnest('{acquisition_minutes_pkey,component_parameter_versions_pkey,component_parameters_component_id_name_key,
+    SELECT unnest('{acquisition_minutes_pkey,component_parameter_versions_pkey,
+        component_parameters_component_id_name_key,
         component_parameters_pkey,idx_component_parameters_component_active,idx_component_parameters_component_id,
         idx_component_parameters_id_set_value,idx_machine_components_machine_activated,
         idx_process_data_points_process_timestamp,idx_process_data_points_timestamp_brin,
-        idx_process_runs_machine_started,idx_process_runs_running,idx_process_runs_started,idx_process_runs_unsealed,
-        idx_process_runs_unsummarised,idx_recipe_statistics_stored_key,idx_recorder_events_process,
+        idx_process_runs_machine_started_id,idx_process_runs_running,idx_process_runs_started,idx_process_runs_unsealed,
+        idx_process_runs_to_audit,idx_process_runs_unsummarised,idx_recipe_statistics_stored_key,
+        idx_recorder_quarantine_process,recorder_quarantine_pkey,idx_recorder_events_process,
         idx_recorder_events_recorder_occurred,idx_recorder_streams_recorder_epoch,
         idx_set_value_changes_parameter_changed,idx_set_value_changes_process,machine_access_pkey,
         machine_components_machine_id_name_key,machine_components_pkey,machines_name_key,machines_pkey,
@@ -187,8 +189,8 @@ WITH lagging AS (
      WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'm')
 )
 SELECT name AS subject, 'warning' AS verdict,
-       format('%s dead rows beside %s, last vacuum %s; run: ald-recorder database maintain --weekly', dead, live, vacuumed)
-       AS said
+       format('%s dead rows beside %s, last vacuum %s; run: ald-recorder database maintain --weekly',
+              dead, live, vacuumed) AS said
   FROM lagging
 UNION ALL
 SELECT 'vacuum', CASE WHEN age > 1.5 * "limit" THEN 'fault' WHEN age > "limit" THEN 'warning' ELSE 'ok' END,

@@ -1,7 +1,8 @@
 -- name: schema_owner
 -- Who owns the schema of this name, and whether this role may act as that owner.
 SELECT owner.rolname AS owner, pg_has_role(current_user, owner.oid, 'MEMBER') AS may_act_as_owner,
-       current_user AS role, (SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = current_user) AS may_create_roles
+       current_user AS role,
+       (SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = current_user) AS may_create_roles
   FROM pg_namespace schema
   JOIN pg_roles owner ON owner.oid = schema.nspowner
  WHERE schema.nspname = $1::text;
@@ -89,13 +90,13 @@ WITH wanted (roles, privilege, relations) AS (
      'machines,machine_components,component_parameters,component_parameter_versions,process_runs,process_steps,'
      'process_data,process_data_times,process_data_chunks,guarded_points,process_run_summaries,'
      'set_value_changes,acquisition_minutes,recorder_events,recorders,recorder_streams,quality_codes,machine_access,'
-     'schema_migrations'),
+     'recorder_quarantine,schema_migrations'),
     ('operator,reader', 'SELECT', 'recipe_statistics'),
     -- below the policies of guarded_points: readers only as long as there are none
     ('writer', 'SELECT', 'process_data_points'),
     ('writer', 'INSERT',
      'machines,process_runs,process_steps,process_data_points,acquisition_minutes,recorder_events,recorders,'
-     'recorder_streams,set_value_changes'),
+     'recorder_streams,recorder_quarantine,set_value_changes'),
     ('writer', 'UPDATE', 'process_runs,process_steps,acquisition_minutes,recorders,recorder_streams'),
     ('writer', 'UPDATE (name)', 'machines'),
     ('writer', 'UPDATE (set_value)', 'component_parameters'),
@@ -106,7 +107,7 @@ WITH wanted (roles, privilege, relations) AS (
     ('writer,operator,reader', 'visible_machines,visible_recorders,is_guarded,get_process_run,last_values_of_run'),
     ('writer',
      'claim_recorder,claim_stream,advance_stream,ensure_day_partition,summarise_run,refresh_recipe_statistics,'
-     'analyze_points')
+     'analyze_points,store_points_singly,is_refusal_of_content')
 ), step AS (
     SELECT 1 AS place, relation || privilege AS part,
            format('GRANT %s ON %I.%I TO %s', privilege, $1::text, relation,
@@ -145,6 +146,7 @@ WITH guarded (relation, condition) AS (
     ('set_value_changes', 'parameter_id IN (SELECT id FROM %1$I.component_parameters)'),
     ('recorders', 'machine IN (SELECT name FROM %1$I.machines)'),
     ('recorder_streams', 'recorder = ANY ((SELECT %1$I.visible_recorders())::int[])'),
+    ('recorder_quarantine', 'stream_id IN (SELECT stream_id FROM %1$I.recorder_streams)'),
     ('recorder_events', 'recorder = ANY ((SELECT %1$I.visible_recorders())::int[])'),
     -- the number of its recorder is in every process id: no run has to be looked up for each point
     ('process_steps', '((process_id >> 12) & 1023)::int = ANY ((SELECT %1$I.visible_recorders())::int[])'),

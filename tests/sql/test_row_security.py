@@ -18,6 +18,8 @@ FILL = """
     INSERT INTO recorders (number, machine, host) SELECT id, name, 'controller' FROM machines;
     INSERT INTO recorder_streams SELECT gen_random_uuid(), number, 1, 1 FROM recorders;
     INSERT INTO recorder_events (recorder, occurred_at, kind) SELECT number, now(), 'test' FROM recorders;
+    INSERT INTO recorder_quarantine (stream_id, sequence, kind, row_count, sqlstate, error)
+    SELECT stream_id, 1, 'row', 1, '22003', 'x' FROM recorder_streams;
     INSERT INTO machine_components (machine_id, name) SELECT id, 'reactor' FROM machines;
     INSERT INTO component_parameters (component_id, name) SELECT id, 'temperature' FROM machine_components;
     UPDATE component_parameters SET unit = 'K';
