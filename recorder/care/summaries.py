@@ -13,8 +13,8 @@ log = structlog.get_logger()
 async def summarise_ended_runs(dsn: str, schema: str) -> list[int]:
     """Fill the summaries of each run that has ended since, then refresh the statistics; returns the runs.
 
-    A run of ten million points takes seconds (docs/decisions/0010-summaries.md), so this has a connection of its own,
-    without the time-outs of the pool.
+    Ten million points take seconds (docs/decisions/0011-run-summaries.md), so this has a connection of its own, without
+    the time-outs of the pool.
 
     Raises:
         DatabaseError: the database is away, older than this release, or refuses.

@@ -79,6 +79,7 @@ def demo(
         server = stack.enter_context(demo_server())
         place = DatabasePlace(dsn=server.url(), schema=DEMO_SCHEMA, machine=DEMO_MACHINE)
         run_async(migrate(place.dsn, schema=place.schema))
+        run_async(_make_statement_statistics(place))
         simulator_log = folder / "simulator.log"
         simulator = stack.enter_context(
             child(
@@ -198,6 +199,12 @@ async def _press_start(tool: _Tool, definitions: DefinitionSet) -> None:
         await link.write(RegisterKind.COIL, start.address, [1])
     finally:
         await link.close()
+
+
+async def _make_statement_statistics(place: DatabasePlace) -> None:
+    """Let `database health --demo` know the statements; they belong to the server and not to the schema."""
+    async with single_session(place.dsn, "public") as session:
+        await session.execute("create_statement_statistics")
 
 
 async def _is_audited(place: DatabasePlace, run: int) -> bool:

@@ -54,3 +54,7 @@ SELECT statement
         SELECT 2, name, format('REINDEX INDEX CONCURRENTLY %I.%I', current_schema(), name)
           FROM bloated_indexes()) AS step
  ORDER BY place, name;
+
+-- name: create_statement_statistics
+-- Makes pg_stat_statements in this database, for a server that has loaded it.
+CREATE EXTENSION IF NOT EXISTS pg_stat_statements;
