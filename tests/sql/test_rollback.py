@@ -48,7 +48,7 @@ async def define(connection: asyncpg.Connection) -> None:
     [machine] = await ask(connection, "upsert_machine", "ald-1")
     await ask(connection, "upsert_components", machine["id"], ["reactor"])
     parameter = ("temperature", "K", "plc", "holding_register", 1, "float32", "CDAB", None, 0, 1.0, 0.0)
-    limits = (None, 200.0, 0.0, 300.0, None, None, [], 1.0, 100, True, "", "")
+    limits: tuple[object, ...] = (None, 200.0, 0.0, 300.0, None, None, [], 1.0, 100, True, "", "")
     await ask(connection, "upsert_parameter", machine["id"], "reactor", *parameter, *limits)
     assert [row["name"] for row in await ask(connection, "load_definitions", "ald-1")] == ["temperature"]
 
