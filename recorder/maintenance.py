@@ -109,6 +109,8 @@ async def maintain(database: Database, folder: Path, *, keep_days: int, warning_
             tasks.append(("retention", partial(drop_old_partitions, database, today, keep_days=keep_days)))
         tasks.append(("summaries", partial(_summarise, database)))
         if analysed != today:
+            # once a day, done or not: what runs into its time limit must not be tried every half minute
+            analysed = today
             tasks.append(("statistics", partial(_execute, database, "analyze_points")))
         for name, task in tasks:
             try:
@@ -118,7 +120,6 @@ async def maintain(database: Database, folder: Path, *, keep_days: int, warning_
                 postponed.tell(name, error)
             else:
                 postponed.forget(name)
-                analysed = today if name == "statistics" else analysed
         await asyncio.sleep(SUMMARY_INTERVAL_S)
 
 

@@ -88,7 +88,9 @@ COMMENT ON FUNCTION bloated_indexes IS
 CREATE FUNCTION analyze_points() RETURNS void LANGUAGE plpgsql SECURITY DEFINER
     SET search_path FROM CURRENT AS $$
 BEGIN
-    ANALYZE process_data_points;
+    -- before PostgreSQL 18 this analyses every partition as well, which autovacuum does by itself
+    EXECUTE CASE WHEN current_setting('server_version_num')::int >= 180000 THEN 'ANALYZE ONLY process_data_points'
+                 ELSE 'ANALYZE process_data_points' END;
 END
 $$;
 COMMENT ON FUNCTION analyze_points IS
