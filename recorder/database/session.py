@@ -15,7 +15,7 @@ from recorder.entry import COLUMNS
 from recorder.errors import ContentRefusedError
 from recorder.slow_statement import SLOW_S, told_if_slow
 from sql import QUERIES
-from sql.literal import with_arguments
+from sql.literal import set_local, with_arguments
 
 if TYPE_CHECKING:
     import asyncpg
@@ -174,11 +174,14 @@ class Session:
 
 def settled_by(schema: str, *, statement_timeout_s: float | None = None, lock_timeout_s: float | None = None) -> str:
     """The settings of a transaction, as statements: where to look, and how long to wait for what."""
-    texts = [with_arguments(QUERIES["settle_schema"].text, [schema])]
-    if statement_timeout_s is not None and lock_timeout_s is not None:
-        limits = [f"{round(limit_s * 1000)}ms" for limit_s in (statement_timeout_s, lock_timeout_s)]
-        texts.append(with_arguments(QUERIES["settle_time_limits"].text, limits))
-    return ";\n".join(texts)
+    settings: dict[str, object] = {"search_path": schema, "timezone": "UTC"}
+    if statement_timeout_s is not None:
+        settings["statement_timeout"] = settings["idle_in_transaction_session_timeout"] = round(
+            statement_timeout_s * 1000
+        )
+    if lock_timeout_s is not None:
+        settings["lock_timeout"] = round(lock_timeout_s * 1000)
+    return set_local(settings)
 
 
 @asynccontextmanager
