@@ -50,6 +50,9 @@ class DatabaseConfig(_Section):
 
     dsn: SecretStr = SecretStr("")
     """postgresql://user:password@host:port/database"""
+    direct_dsn: SecretStr = SecretStr("")
+    """The same of the server itself, where dsn leads to a pooler in transaction mode: for migrations, notices and
+    upkeep; empty where dsn leads there."""
     schema_name: str = Field(default="ald", alias="schema", pattern=r"^[a-z_][a-z0-9_]{0,62}$")
     """Schema of its own for all tables."""
     pool_min: int = Field(default=5, ge=1, le=100)
@@ -65,7 +68,10 @@ class DatabaseConfig(_Section):
     lock_timeout_s: Seconds = 10
     """Longest wait for a lock."""
     prepared_statements: bool = True
-    """Switch off where the server allows no prepared statements."""
+    """Switch off behind a pooler in transaction mode (PgBouncer, port 6543 of managed services): then nothing is asked
+    of a connection that lasts longer than a transaction."""
+    bulk_load: bool = True
+    """Whether all definitions are loaded by one query; switched off, by one for each component."""
     slow_statement_s: Seconds = 1.0
     """A statement that takes longer is named in the log."""
 
@@ -298,6 +304,14 @@ class Config(BaseSettings):
                 "for example postgresql://recorder:password@host/ald"
             )
         return dsn
+
+    def require_server_dsn(self) -> str:
+        """The DSN that leads to the server itself and not to a pooler.
+
+        Raises:
+            ConfigurationError: there is none.
+        """
+        return self.database.direct_dsn.get_secret_value() or self.require_dsn()
 
 
 def load(path: Path | None = None) -> Config:

@@ -74,12 +74,15 @@ class Daemon:
             machine=config.recorder.machine,
             dsn=config.require_dsn(),
             schema=database.schema_name,
+            prepared_statements=database.prepared_statements,
+            is_bulk=database.bulk_load,
             last_good=config.recorder.data_directory / "definitions.json",
             socket=config.control_socket,
         )
         self._database = Database(
             DatabaseSettings(
                 dsn=config.require_dsn(),
+                direct_dsn=config.require_server_dsn(),
                 schema=database.schema_name,
                 application_name=self._holder.application_name,
                 pool_min=database.pool_min,
@@ -178,7 +181,7 @@ class Daemon:
         desired = Desired(
             config=config,
             database=self._database,
-            listen_dsn=config.require_dsn(),
+            listen_dsn=config.require_server_dsn(),
             definitions=definitions,
             recording=recording,
             events=events,

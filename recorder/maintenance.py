@@ -132,7 +132,7 @@ async def _summarise(database: Database) -> None:
     async with database.session() as session:
         is_wanted = bool(await session.fetch("runs_to_summarise"))
     if is_wanted:
-        await summarise_ended_runs(database.settings.dsn, database.settings.schema)
+        await summarise_ended_runs(database.settings.server_dsn, database.settings.schema)
 
 
 class _Postponed:

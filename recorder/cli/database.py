@@ -41,13 +41,13 @@ def migrate(
     if sql:
         has_dsn = bool(settings.database.dsn.get_secret_value())
         pending = (
-            run_async(migration_status(settings.require_dsn(), schema=schema)).pending
+            run_async(migration_status(settings.require_server_dsn(), schema=schema)).pending
             if has_dsn
             else released_migrations()
         )
         print(migration_script(pending, schema=schema, concurrently=concurrently), end="")
         return
-    dsn = settings.require_dsn()
+    dsn = settings.require_server_dsn()
     if dry_run:
         state = run_async(migration_status(dsn, schema=schema))
         if json:

@@ -45,7 +45,7 @@ def roles(
     settings = read_config(config)
     statements = run_async(
         apply_roles(
-            settings.require_dsn(),
+            settings.require_server_dsn(),
             schema=settings.database.schema_name,
             prefix=prefix,
             outsiders=deny or OUTSIDERS,
@@ -75,7 +75,7 @@ def health(
     screen = CheckScreen(is_brief=brief)
     report = Report() if json else Report(tell=screen.show)
     with database_of(config, demo=demo) as place:
-        run_async(check_health(place.dsn, place.schema, report, pool_max=read_config(config).database.pool_max))
+        run_async(check_health(place.server_dsn, place.schema, report, pool_max=read_config(config).database.pool_max))
     if json:
         print_json(report.to_plain())
     else:
@@ -104,7 +104,9 @@ def maintain(
     with database_of(config, demo=demo) as place:
         keep_days = 0 if demo else read_config(config).retention.days
         tell = _ignore if json else _print_done
-        done = run_async(Maintenance(dsn=place.dsn, schema=place.schema, keep_days=keep_days, tell=tell).run(period))
+        done = run_async(
+            Maintenance(dsn=place.server_dsn, schema=place.schema, keep_days=keep_days, tell=tell).run(period)
+        )
     if json:
         print_json({"period": period, "done": [asdict(item) for item in done]})
     if any(item.error for item in done):
