@@ -39,7 +39,7 @@ def set_(
         ask(
             settings.control_socket,
             "set",
-            values=_values(assignments),
+            values=values_of(assignments),
             reason=reason,
             changed_by=by or getpass.getuser(),
             during_recipe=during_recipe,
@@ -57,8 +57,8 @@ def set_(
         raise typer.Exit(1)
 
 
-def _values(assignments: Sequence[str]) -> dict[str, float]:
-    """Parameters and values in turns.
+def values_of(assignments: Sequence[str]) -> dict[str, float]:
+    """Read parameters and values, given in turns.
 
     Raises:
         UsageError: a value is missing or is none, or a parameter is named twice.
