@@ -32,10 +32,9 @@ def translate(error: BaseException, *, operation: str, dsn: str) -> DatabaseErro
     """Turn what asyncpg raised into one of our own errors, naming the operation and the place."""
     where = describe_dsn(dsn)
     said = " ".join(str(error).split())
-    if isinstance(error, asyncpg.InvalidCatalogNameError):
-        return DatabaseError(f"{operation}: {where} does not exist; create it with CREATE DATABASE")
-    if isinstance(error, asyncpg.InvalidPasswordError | asyncpg.InvalidAuthorizationSpecificationError):
-        return DatabaseError(f"{operation}: {where} refused the login: {said}; check user and password of the DSN")
+    refused = _refused(error, said)
+    if refused is not None:
+        return DatabaseError(f"{operation}: {where} {refused}")
     if isinstance(error, asyncpg.UndefinedTableError | asyncpg.UndefinedFunctionError | asyncpg.UndefinedColumnError):
         return DatabaseError(
             f"{operation}: {where}: the schema is not that of this release ({said}); run: ald-recorder database migrate"
@@ -53,6 +52,20 @@ def translate(error: BaseException, *, operation: str, dsn: str) -> DatabaseErro
             f"{operation}: {where} is not reachable ({reason}); check that it runs and that [database] dsn is right"
         )
     return _by_state(error, f"{operation}: {where}: {said}")
+
+
+def _refused(error: BaseException, said: str) -> str | None:
+    """What to do about a connection that the server refuses for good; None for any other error."""
+    if isinstance(error, asyncpg.InvalidCatalogNameError):
+        return "does not exist; create it with CREATE DATABASE"
+    if isinstance(error, asyncpg.InvalidPasswordError | asyncpg.InvalidAuthorizationSpecificationError):
+        return f"refused the login: {said}; check user and password of the DSN"
+    if isinstance(error, asyncpg.ProtocolViolationError) and "unsupported startup parameter" in said:
+        return (
+            f"is a pooler in transaction mode ({said}); set [database] prepared_statements = false, and direct_dsn to "
+            "the server behind it"
+        )
+    return None
 
 
 def _by_state(error: BaseException, message: str) -> DatabaseError:
