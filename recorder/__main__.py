@@ -3,6 +3,7 @@
 from recorder.cli import (  # noqa: F401  (they register)
     check,
     database,
+    database_care,
     definitions,
     demo,
     discover,
@@ -10,6 +11,7 @@ from recorder.cli import (  # noqa: F401  (they register)
     quarantine,
     run,
     runs,
+    set_values,
     simulate,
     status,
 )

@@ -18,6 +18,7 @@ from hal.errors import DefinitionError
 from hal.limits import AddressRange
 from recorder.errors import ConfigurationError
 from recorder.transport_config import Seconds, TransportConfig
+from recorder.write_rules import WritesConfig
 
 ENVIRONMENT_PREFIX: Final = "ALD_"
 DEFAULT_FILE: Final = Path("config.toml")
@@ -49,6 +50,9 @@ class DatabaseConfig(_Section):
 
     dsn: SecretStr = SecretStr("")
     """postgresql://user:password@host:port/database"""
+    direct_dsn: SecretStr = SecretStr("")
+    """The same of the server itself, where dsn leads to a pooler in transaction mode: for migrations, notices and
+    upkeep; empty where dsn leads there."""
     schema_name: str = Field(default="ald", alias="schema", pattern=r"^[a-z_][a-z0-9_]{0,62}$")
     """Schema of its own for all tables."""
     pool_min: int = Field(default=5, ge=1, le=100)
@@ -64,7 +68,12 @@ class DatabaseConfig(_Section):
     lock_timeout_s: Seconds = 10
     """Longest wait for a lock."""
     prepared_statements: bool = True
-    """Switch off where the server allows no prepared statements."""
+    """Switch off behind a pooler in transaction mode (PgBouncer, port 6543 of managed services): then nothing is asked
+    of a connection that lasts longer than a transaction."""
+    bulk_load: bool = True
+    """Whether all definitions are loaded by one query; switched off, by one for each component."""
+    slow_statement_s: Seconds = 1.0
+    """A statement that takes longer is named in the log."""
 
     @model_validator(mode="after")
     def _pool_limits_agree(self) -> "DatabaseConfig":
@@ -179,6 +188,22 @@ class WriterConfig(_Section):
     """Longest pause between two attempts while the database is away."""
 
 
+class SetValuesConfig(_Section):
+    """Desired set-values: how long they are served without asking the database."""
+
+    ttl_s: float = Field(default=300.0, ge=0, le=86_400)
+    """How long a desired set-value is served from the cache; 0 switches the cache off."""
+    refresh_s: Seconds = 60.0
+    """Pause between two refreshes of all of them, each one query."""
+    stale_after_s: Seconds = 300.0
+    """Age from which a desired set-value is stale, and its limits allow no write."""
+    on_drift: Literal["record", "follow", "alarm"] = "record"
+    """What to do where the tool holds another set-value than is desired: record the change, let the desired value
+    follow the tool, or record it and let an alarm stand."""
+    drift_after_s: Seconds = 2.0
+    """How long they must differ."""
+
+
 class ClockConfig(_Section):
     """The clock of this computer, by which all samples get their time."""
 
@@ -225,6 +250,8 @@ class Config(BaseSettings):
     process: ProcessConfig = ProcessConfig()
     spool: SpoolConfig = SpoolConfig()
     writer: WriterConfig = WriterConfig()
+    set_values: SetValuesConfig = SetValuesConfig()
+    writes: WritesConfig = WritesConfig()
     clock: ClockConfig = ClockConfig()
     retention: RetentionConfig = RetentionConfig()
     control: ControlConfig = ControlConfig()
@@ -237,6 +264,14 @@ class Config(BaseSettings):
             if not re.fullmatch(r"[a-z0-9_]+", name):
                 raise ValueError(f"{name!r} is not a device name: use small letters, digits and _")
         return devices
+
+    @model_validator(mode="after")
+    def _rules_name_devices(self) -> "Config":
+        for rule in self.writes.allow:
+            if self.devices and rule.device not in self.devices:
+                known = ", ".join(sorted(self.devices))
+                raise ValueError(f"writes.allow: {rule.device!r} is no device of this file; there are: {known}")
+        return self
 
     @classmethod
     def settings_customise_sources(
@@ -269,6 +304,14 @@ class Config(BaseSettings):
                 "for example postgresql://recorder:password@host/ald"
             )
         return dsn
+
+    def require_server_dsn(self) -> str:
+        """The DSN that leads to the server itself and not to a pooler.
+
+        Raises:
+            ConfigurationError: there is none.
+        """
+        return self.database.direct_dsn.get_secret_value() or self.require_dsn()
 
 
 def load(path: Path | None = None) -> Config:

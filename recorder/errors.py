@@ -18,6 +18,9 @@ RecorderError                        exit status 1
 │   ├── EmbeddedError                the embedded PostgreSQL (recorder.embedded.errors)
 │   ├── DemoError                    the demonstration could not be carried through
 │   └── LabError                     a scenario of the fault lab could not be carried through
+├── SetValueError                    a set-value that is not known, or not known well enough
+│   ├── SetValueUnknownError           nobody has said, or the database is away
+│   └── StaleLimitsError               nothing may be written by limits this old
 └── DefinitionsError           (2)   the definitions in the database are not complete or not sound
 """
 
@@ -42,6 +45,18 @@ class DefinitionsError(RecorderError):
     """The definitions are not complete or not sound."""
 
     exit_status = 2
+
+
+class SetValueError(RecorderError):
+    """A set-value cannot be told or used."""
+
+
+class SetValueUnknownError(SetValueError):
+    """There is no such parameter, or it was never read and the database is away."""
+
+
+class StaleLimitsError(SetValueError):
+    """The limits that would allow a write are too old, or were changed since."""
 
 
 class OutsideError(RecorderError):

@@ -84,6 +84,11 @@ class ProcessTracker:
         }
 
     @property
+    def is_tool_running(self) -> bool:
+        """Whether the tool said last that it runs a recipe."""
+        return self._is_tool_running
+
+    @property
     def step(self) -> int | None:
         """Number of the step under way."""
         return self._steps["step"].number if "step" in self._steps else None

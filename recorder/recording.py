@@ -91,6 +91,7 @@ class Recording:
     Attributes:
         clock_was_moved: whether the wall clock was set, and the time of the process in force is no longer its own.
         is_clock_worth_waiting: what the next start is told (`recorder.kept_clock`).
+        lookers: called with each plan and scan, as it was read; must not block.
     """
 
     def __init__(
@@ -120,6 +121,23 @@ class Recording:
         self._role_values: dict[int, float] = {}
         self.last_slots: dict[str, int] = dict(state.get("last_slots", {}))
         self.resumed: Process | None = tracker.current
+        self.lookers: list[Callable[[ReadPlan, Scan], None]] = []
+
+    @property
+    def is_run_state_known(self) -> bool:
+        """Whether the last scan of it could be read."""
+        return self.roles.run_state in self._role_values
+
+    def tool_set_value(self, parameter_id: int) -> float | None:
+        """What the tool itself said last that a parameter shall be: its set-value register, else its own."""
+        for latest in self.latest.values():
+            rows = np.flatnonzero(latest.scan.parameter_ids == parameter_id)
+            if len(rows):
+                row = int(rows[0])
+                shown = float(latest.scan.set_values[row])
+                value = float(latest.scan.values[row]) if np.isnan(shown) else shown
+                return None if np.isnan(value) else value
+        return None
 
     def state(self) -> dict[str, Any]:
         """What must be kept with the next entries."""

@@ -157,6 +157,8 @@ class Sampler:
         recording.last_slots[self.key] = slot.number
         self._total(slot, outcome, row_count)
         recording.latest[self.key] = LatestScan(plan=self._plan, scan=scan, timestamps_us=timestamps_us)
+        for look in recording.lookers:
+            look(self._plan, scan)
         recording.latency.record("read", scan.ended_ns - scan.started_ns)
         recording.latency.record("start_delay", max(0, scan.started_ns - slot.due_ns))
         self._record_jitter(slot, scan)

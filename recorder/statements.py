@@ -18,11 +18,16 @@ _RUN_KEYS: Final = (
     *("process_id", "machine", "kind", "recipe", "operator", "lot", "substrate", "note", "run_counter", "started_us"),
     *("definitions_version", "time_scale", "clock_synchronised", "clock_offset_us"),
 )
-_PROCESS_EVENTS: Final[Mapping[str, tuple[str, Sequence[str]]]] = {
+_CHANGE_KEYS: Final = (
+    *("occurred_us", "parameter_id", "process_id", "old_value", "new_value", "changed_by", "source", "reason"),
+    *("read_back", "outcome"),
+)
+_TABLED_EVENTS: Final[Mapping[str, tuple[str, Sequence[str]]]] = {
     "run_started": ("start_process_run", _RUN_KEYS),
     "run_ended": ("end_process_run", ("process_id", "status", "ended_us", "clock_offset_us")),
     "step_started": ("start_process_step", ("process_id", "kind", "started_us", "number")),
     "step_ended": ("end_process_step", ("process_id", "kind", "started_us", "ended_us")),
+    "set_value_changed": ("record_set_value_change", _CHANGE_KEYS),
 }
 
 
@@ -37,8 +42,8 @@ def event_statement(entry: Entry, *, recorder: int, now_us: int) -> Statement:
     try:
         header = {"clock_offset_us": None, **entry.header}  # which older releases did not spool
         event = header["event"]
-        if event in _PROCESS_EVENTS:
-            name, keys = _PROCESS_EVENTS[event]
+        if event in _TABLED_EVENTS:
+            name, keys = _TABLED_EVENTS[event]
             said = {"clock_offset_us": None, **header}  # which older releases did not spool
             return name, [said[key] for key in keys]
         return "insert_recorder_event", (

@@ -10,6 +10,7 @@ from recorder.auditor import Auditor
 from recorder.config import Config
 from recorder.database import Database
 from recorder.definitions import DefinitionSet
+from recorder.desired import Desired
 from recorder.maintenance import disk_use_percent
 from recorder.recording import Recording
 from recorder.writer import Writer
@@ -24,6 +25,7 @@ def picture(
     recording: Recording,
     writer: Writer,
     auditor: Auditor,
+    desired: Desired,
     database: Database,
 ) -> dict[str, Any]:
     """Everything a console or script asks for; times in milliseconds where the name says so."""
@@ -77,6 +79,7 @@ def picture(
             **asdict(writer.totals),
         },
         "audit": auditor.picture,
+        "set_values": desired.picture(),
         "pool": {"size": size, "idle": idle},
         "clock": {"synchronised": recording.tracker.context.clock_synchronised, "offset_us": recording.clock.offset_us},
         "definitions": {

@@ -11,11 +11,10 @@ from hal.devices import KNOWN_DEVICES
 from hal.parameter import WordOrder
 from recorder.acquisition import plan_limits
 from recorder.cli.app import ConfigOption, JsonOption, app, read_config, run_async
-from recorder.cli.demo_database import DatabasePlace, DemoOption, database_of
+from recorder.cli.demo_database import DatabasePlace, DemoOption, database_of, place_of
 from recorder.cli.known_devices import describe, print_what_it_needs
 from recorder.cli.output import print_json, print_table
 from recorder.config import Config
-from recorder.database import single_session
 from recorder.definition_diff import Difference, difference
 from recorder.definition_file import DefinitionFile, read_definition_file
 from recorder.definition_import import Comparison, Load, compare, estimate, write
@@ -79,7 +78,7 @@ def import_(
 
 async def _apply(settings: Config, content: DefinitionFile, device: str | None, *, dry_run: bool) -> Comparison:
     machine = settings.recorder.machine
-    async with single_session(settings.require_dsn(), settings.database.schema_name) as session:
+    async with place_of(settings).session() as session:
         if dry_run:
             return await compare(session, machine, content.definitions, device=device)
         return await write(session, machine, content, device=device)
@@ -182,7 +181,7 @@ def _place(definition: Definition, *, with_device: bool) -> tuple[object, ...]:
 
 
 async def _load(place: DatabasePlace) -> DefinitionSet:
-    async with single_session(place.dsn, place.schema) as session:
+    async with place.session() as session:
         return await load_definitions(session, place.machine)
 
 
@@ -223,7 +222,7 @@ def diff(
 
 
 async def _stored(settings: Config) -> DefinitionSet:
-    async with single_session(settings.require_dsn(), settings.database.schema_name) as session:
+    async with place_of(settings).session() as session:
         return await load_definitions(session, settings.recorder.machine)
 
 

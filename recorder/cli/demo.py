@@ -79,6 +79,7 @@ def demo(
         server = stack.enter_context(demo_server())
         place = DatabasePlace(dsn=server.url(), schema=DEMO_SCHEMA, machine=DEMO_MACHINE)
         run_async(migrate(place.dsn, schema=place.schema))
+        run_async(_make_statement_statistics(place))
         simulator_log = folder / "simulator.log"
         simulator = stack.enter_context(
             child(
@@ -114,7 +115,7 @@ def demo(
 
 
 async def _import(place: DatabasePlace, map_path: Path) -> DefinitionSet:
-    async with single_session(place.dsn, place.schema) as session:
+    async with place.session() as session:
         await write(session, place.machine, read_definition_file(map_path))
         return await load_definitions(session, place.machine)
 
@@ -200,9 +201,15 @@ async def _press_start(tool: _Tool, definitions: DefinitionSet) -> None:
         await link.close()
 
 
+async def _make_statement_statistics(place: DatabasePlace) -> None:
+    """Let `database health --demo` know the statements; they belong to the server and not to the schema."""
+    async with single_session(place.dsn, "public") as session:
+        await session.execute("create_statement_statistics")
+
+
 async def _is_audited(place: DatabasePlace, run: int) -> bool:
     """Whether the run is committed whole, and the recorder has looked whether it balances."""
-    async with single_session(place.dsn, place.schema) as session:
+    async with place.session() as session:
         row = await session.fetch_one("show_run", run)
     return row is not None and row["audited_at"] is not None
 
@@ -217,7 +224,7 @@ async def _summarise(place: DatabasePlace, picture: Mapping[str, Any], definitio
     expected = sum(counted["rows"] for counted in found["slots"])
     pressure = definitions.find(PRESSURE)
     assert pressure is not None
-    async with single_session(place.dsn, place.schema) as session:
+    async with place.session() as session:
         trace = await session.fetch("run_trace", run, pressure.id)
     latency = {name: picture["latency_ms"][name] for name in ("read", "spool", "commit", "sample_to_commit")}
     return {

@@ -16,7 +16,7 @@ from recorder.cli.app import ConfigOption, JsonOption, run_async
 from recorder.cli.database import database_app
 from recorder.cli.demo_database import DatabasePlace, DemoOption, database_of
 from recorder.cli.output import local_time, print_json, print_table
-from recorder.database import Session, single_session
+from recorder.database import Session
 from recorder.errors import UsageError
 from recorder.quarantine_retry import LISTED, Retried, read_quarantine, readable
 from recorder.quarantine_retry import retry as retry_quarantine
@@ -48,7 +48,7 @@ def list_(
     """List what is in quarantine."""
 
     async def fetch(place: DatabasePlace) -> tuple[list[Mapping[str, Any]], Mapping[str, Any]]:
-        async with single_session(place.dsn, place.schema) as session:
+        async with place.session() as session:
             totals = await session.fetch_one("count_quarantine", process)
             assert totals is not None
             return await session.fetch("list_quarantine", process, limit), totals
@@ -87,7 +87,7 @@ def retry(
     """Put everything in once more, in one transaction; what is accepted now leaves the quarantine."""
 
     async def work(place: DatabasePlace) -> Retried:
-        async with single_session(place.dsn, place.schema) as session:
+        async with place.session() as session:
             return await retry_quarantine(session, ids or None)
 
     with database_of(config, demo=demo) as place:
@@ -113,7 +113,7 @@ def export(
     """Write all that is known of what is in quarantine; nothing leaves it."""
 
     async def work(place: DatabasePlace) -> None:
-        async with single_session(place.dsn, place.schema) as session:
+        async with place.session() as session:
             with _opened(output) as file:
                 await _write(session, ids or None, format, file)
 

@@ -12,7 +12,6 @@ from recorder.cli.app import ConfigOption, JsonOption, app, read_config, run_asy
 from recorder.cli.demo_database import DatabasePlace, DemoOption, database_of
 from recorder.cli.output import clock_offset, duration, local_time, print_json, print_table
 from recorder.control import ask
-from recorder.database import single_session
 from recorder.errors import UsageError
 
 _SHOWN_OFFSET_US: Final = 1000
@@ -33,7 +32,7 @@ def list_(
     """List runs, newest first."""
 
     async def fetch(place: DatabasePlace) -> list[Mapping[str, Any]]:
-        async with single_session(place.dsn, place.schema) as session:
+        async with place.session() as session:
             return await session.fetch("list_runs", all, limit)
 
     with database_of(config, demo=demo) as place:
@@ -81,7 +80,7 @@ async def fetch_run(place: DatabasePlace, run: int) -> dict[str, Any]:
     Raises:
         UsageError: there is no such run.
     """
-    async with single_session(place.dsn, place.schema) as session:
+    async with place.session() as session:
         head = await session.fetch_one("show_run", run)
         if head is None:
             raise UsageError(f"there is no run {run}; see ald-recorder runs list --all")
@@ -157,7 +156,7 @@ def audit_(
 
 
 async def _audit(place: DatabasePlace, run: str, *, is_kept: bool) -> Audit:
-    async with single_session(place.dsn, place.schema) as session:
+    async with place.session() as session:
         number = int(run) if run.isascii() and run.isdecimal() else None
         if run == "last":
             newest = await session.fetch_one("audit_newest_run", place.machine)

@@ -80,7 +80,8 @@ async def test_a_session_looks_at_the_schema_in_utc_with_its_time_limits(databas
                 "application_name": "ald-recorder",
             }.items():
                 assert await session._connection.fetchval("SELECT current_setting($1)", name) == value
-            await session._connection.execute("SET timezone TO 'Asia/Tokyo'")
+            async with session.transaction():
+                await session._connection.execute("SET LOCAL timezone TO 'Asia/Tokyo'")
 
 
 async def test_a_pool_keeps_its_sizes(database: Database) -> None:

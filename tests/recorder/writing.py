@@ -102,6 +102,7 @@ async def desk(
     max_rows: int = 100_000,
     statement_timeout_s: float = 60,
     dead_after_s: float = 10,
+    prepared_statements: bool = True,
     spool: Spool | None = None,
 ) -> AsyncIterator[Desk]:
     """A writer that is not started yet.
@@ -119,6 +120,7 @@ async def desk(
         statement_timeout_s=statement_timeout_s,
         dead_after_s=dead_after_s,
         prepared=PREPARED,
+        prepared_statements=prepared_statements,
     )
     opened = Spool(folder / "spool.sqlite3", max_bytes=100_000_000) if spool is None else None
     sql = await connect_once(sql_url or url, schema="ald")

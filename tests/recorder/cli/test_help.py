@@ -10,6 +10,7 @@ COMMANDS = (
     *("", "demo", "run", "simulate", "status", "definitions", "definitions import", "definitions list"),
     *("runs", "runs list", "runs show", "runs audit", "runs start", "runs stop"),
     *("database", "database migrate", "database url", "database serve"),
+    *("database roles", "database health", "database maintain"),
     *(f"database quarantine{command}" for command in ("", " list", " retry", " export")),
 )
 
