@@ -373,3 +373,12 @@ def test_the_state_is_a_copy(path: Path) -> None:
         append(store, state=json.dumps({"a": [1]}))
         store.state["a"].append(2)
         assert store.state == {"a": [1]}
+
+
+def test_what_was_drained_is_not_written_over(tmp_path: Path) -> None:
+    """Forgetting a hundred large entries writes a few pages of the tree to the log, and none of their content."""
+    with opened(tmp_path / "spool.sqlite3") as store:
+        append(store, *(points(number, rows=500) for number in range(100)))
+        store._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        append(store, acknowledge=100)
+        assert (tmp_path / "spool.sqlite3-wal").stat().st_size < 20 * 4096
