@@ -41,6 +41,8 @@ _LEAST_LOG_BYTES: Final = 512 * 1024
 _MOST_LOG_BYTES: Final = 16 * 1024 * 1024
 _MOST_HEADER_BYTES: Final = 4 * 1024 * 1024
 """Headers that one reading brings, at most: tombstones have no rows, but many counts."""
+_FAR_BYTES: Final = 4 * 1024 * 1024
+"""With so much room left nothing has to be shed, and the pages in use need not be asked for, which takes 0.05 ms."""
 _FRAME_BYTES: Final = 5 * (PAGE_BYTES + 24)
 """What a transaction adds to the log beside its entries, about."""
 
@@ -97,6 +99,7 @@ class SpoolStore:
         # an older release that wrote since has handed out what it liked
         self.unhanded: int | None = unhanded if marked_at == self.last_sequence else None
         self._name_run_events()
+        self._known_bytes = self.used_bytes
         self._room = Room(
             self._writer, limit_bytes=max(0, self.max_bytes - self._log_bytes), used_bytes=lambda: self.used_bytes
         )
@@ -131,7 +134,14 @@ class SpoolStore:
         """Pages in use, within the present transaction where there is one; call it where `append` runs."""
         [pages] = self._writer.execute("PRAGMA page_count").fetchone()
         [free] = self._writer.execute("PRAGMA freelist_count").fetchone()
-        return int(pages - free) * PAGE_BYTES
+        used = int(pages - free) * PAGE_BYTES
+        if not self._writer.in_transaction:
+            self._known_bytes = used
+        return used
+
+    def _is_far_from_full(self, needed_bytes: int) -> bool:
+        """Whether there is room for so much more, by what was last known, and has come since."""
+        return self._known_bytes + needed_bytes + _FAR_BYTES < self.limit_bytes
 
     @property
     def limit_bytes(self) -> int:
@@ -145,7 +155,8 @@ class SpoolStore:
 
     def is_short(self, entries: Sequence[EncodedEntry]) -> bool:
         """Whether something must be shed for these."""
-        return self._room.is_short(_file_bytes(entries))
+        needed_bytes = _file_bytes(entries)
+        return not self._is_far_from_full(needed_bytes) and self._room.is_short(needed_bytes)
 
     def append(
         self,
@@ -173,12 +184,14 @@ class SpoolStore:
         Raises:
             sqlite3.Error: nothing was changed.
         """
+        needed_bytes = _file_bytes(entries)
+        may_be_short = bool(entries) and not self._is_far_from_full(needed_bytes)
         with self._writer:
             self._writer.execute("BEGIN IMMEDIATE")
             removed_entries, removed_bytes = self._forget(acknowledge)
-            shed = self._room.make(_file_bytes(entries), merge_above) if entries else Shed()
+            shed = self._room.make(needed_bytes, merge_above) if may_be_short else Shed()
             sequences = [self._insert(entry) for entry in entries]
-            if entries:
+            if may_be_short:
                 # a batch that is larger than the limit, or takes more pages than was thought
                 shed = shed.plus(self._room.make(0, merge_above))
             self._keep(state, unhanded, sequences[-1] if sequences else self.last_sequence)
@@ -191,6 +204,7 @@ class SpoolStore:
         self._bytes += added - removed_bytes - shed.bytes
         self.shed_entries += shed.entries
         self.acknowledged = max(self.acknowledged, acknowledge)
+        self._known_bytes += needed_bytes
         self._unchecked_bytes += added + _FRAME_BYTES
         if state is not None:
             self._state = state
@@ -247,6 +261,7 @@ class SpoolStore:
             shed = shed.plus(self._room.make(0, None))
             keep(self._writer, {"damaged": damaged_as_json(progress)})
         self.shed_entries += shed.entries
+        self._known_bytes = self.used_bytes
         self._entries, self._bytes = self._writer.execute(
             "SELECT count(*), coalesce(sum(bytes), 0) FROM entries"
         ).fetchone()

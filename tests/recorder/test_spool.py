@@ -233,7 +233,11 @@ async def test_a_damaged_file_is_known_after_opening(path: Path) -> None:
     path.write_bytes(b"no database at all" * 100)  # noqa: ASYNC240  (nothing else runs)
     async with Spool(path, max_bytes=ROOMY) as spool:
         assert spool.set_aside is not None
-        assert await spool.append([points(1)]) == 1
+        await spool.append([points(1)])
+        told, stored = sorted(await everything(spool), key=lambda entry: entry.kind)
+        assert stored == points(1)
+        assert told.header["event"] == "spool_set_aside"
+        assert told.header["detail"]["file"] == spool.set_aside.name
 
 
 async def test_a_spool_that_cannot_be_opened_is_a_spool_error(tmp_path: Path) -> None:

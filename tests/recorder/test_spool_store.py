@@ -373,3 +373,24 @@ def test_the_state_is_a_copy(path: Path) -> None:
         append(store, state=json.dumps({"a": [1]}))
         store.state["a"].append(2)
         assert store.state == {"a": [1]}
+
+
+def test_what_was_drained_is_not_written_over(tmp_path: Path) -> None:
+    """Forgetting a hundred large entries writes a few pages of the tree to the log, and none of their content."""
+    with opened(tmp_path / "spool.sqlite3") as store:
+        append(store, *(points(number, rows=500) for number in range(100)))
+        store._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        append(store, acknowledge=100)
+        assert (tmp_path / "spool.sqlite3-wal").stat().st_size < 20 * 4096
+
+
+def test_the_limit_holds_although_it_is_not_asked_for_far_from_it(tmp_path: Path) -> None:
+    """From an empty file on, in appends of a quarter of a megabyte: the pages in use never pass what they may."""
+    with opened(tmp_path / "spool.sqlite3", max_bytes=2 * ROOMY) as store:
+        used = []
+        for first in range(0, 1_000, 10):
+            append(store, *(points(number, rows=500) for number in range(first, first + 10)))
+            used.append(store.used_bytes if first % 200 == 0 else 0)
+        assert store.used_bytes <= store.limit_bytes
+        assert max(used) <= store.limit_bytes
+        assert store.shed_entries > 0

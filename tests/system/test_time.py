@@ -16,7 +16,6 @@ from recorder.clock import read_kernel_clock
 from recorder.entry import Entry
 from tests.system.conftest import MakePlant
 from tests.system.plant import Plant
-from tests.system.records import Records
 from tests.system.wall_clock import WallClock
 
 NO_DATABASE = "postgresql://nobody@127.0.0.1:1/none"
@@ -95,21 +94,6 @@ def start_before_midnight(plant: Plant, clock: WallClock) -> int:
     plant.until_status("the step", lambda _picture: plant.log("clock_step"))
     plant.until_status("the take-over", lambda picture: abs(picture["clock"]["offset_us"]) < LATE_US)
     return round(midnight.timestamp() * 1e6)
-
-
-def check_numbers(records: Records, *processes: int) -> None:
-    """Assert that processes that followed each other have their slots without a hole and none twice, by number."""
-    found = records.fetch(
-        "SELECT device, upper(numbers) - lower(numbers) AS span, (SELECT count(*) FROM unnest(numbers)) AS ranges, "
-        "(SELECT sum(slots)::int8 FROM acquisition_minutes WHERE process_id = ANY($1::int8[]) "
-        "AND (device, interval_ms) = (counted.device, counted.interval_ms)) AS slots "
-        "FROM (SELECT device, interval_ms, range_agg(part) AS numbers FROM acquisition_minutes, unnest(slots_at) part "
-        "WHERE process_id = ANY($1::int8[]) GROUP BY 1, 2) AS counted",
-        list(processes),
-    )
-    assert found
-    for row in found:
-        assert (row["ranges"], row["slots"]) == (1, row["span"])
 
 
 @pytest.mark.timeout(120)
@@ -254,7 +238,7 @@ def test_a_run_that_crosses_midnight_is_in_both_partitions(timed: MakeTimedPlant
     assert before["partition"] != after["partition"]
     assert before["last"] < midnight <= after["first"]
     assert (after["first"] - before["last"]).total_seconds() < LATE_US / 1e6
-    check_numbers(records, run)
+    records.check_slot_numbers(run)
     records.check_balance()
 
 
@@ -274,7 +258,7 @@ def test_the_idle_process_changes_at_midnight(timed: MakeTimedPlant) -> None:
     assert before["ended_at"] == after["started_at"]
     assert 0 <= (after["started_at"] - midnight).total_seconds() < LATE_US / 1e6
     assert records.value("SELECT max(minute) FROM acquisition_minutes WHERE process_id = $1", before["id"]) < midnight
-    check_numbers(records, before["id"], after["id"])
+    records.check_slot_numbers(before["id"], after["id"])
     records.check_balance()
 
 
@@ -304,7 +288,7 @@ def test_drift_is_followed_by_what_is_promised_and_no_more(timed: MakeTimedPlant
         assert picture["clock"]["offset_us"] - first_us == pytest.approx(expected_us, rel=0.2)
         assert abs(run["clock_offset_us"]) > abs(expected_us) / 2
     assert plant.records.events("clock_step") == 0
-    check_numbers(plant.records, run["id"])
+    plant.records.check_slot_numbers(run["id"])
     plant.records.check_balance()
 
 
