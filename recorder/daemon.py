@@ -28,6 +28,7 @@ from recorder.hole_file import HoleFile
 from recorder.instance import only_recorder_of
 from recorder.kept_clock import start_clock
 from recorder.latency import LatencyRecorder
+from recorder.loop_lag import LoopLag
 from recorder.maintenance import maintain
 from recorder.overload import fit, measure_round_trip_ms
 from recorder.probe import identify_handler, probe_handler
@@ -65,6 +66,7 @@ class Daemon:
         self._stop = asyncio.Event()
         self._clock = Clock()
         self._latency = LatencyRecorder()
+        self._lag = LoopLag()
         self._timer = SlotTimer()
         self._definitions: DefinitionSet | None = None
         self._planned: list[PlannedDevice] = []
@@ -212,6 +214,7 @@ class Daemon:
             writing = tasks.create_task(writer.run(), name="writer")
             others = [tasks.create_task(item.device.run(), name=f"device {item.device.name}") for item in self._planned]
             others.append(tasks.create_task(watch.run(), name="clock"))
+            others.append(tasks.create_task(self._lag.run(), name="event loop lag"))
             others.append(tasks.create_task(auditor.run(), name="audit"))
             others.append(tasks.create_task(desired.run(), name="desired set-values"))
             others.append(
@@ -342,6 +345,7 @@ class Daemon:
                 auditor=auditor,
                 desired=desired,
                 database=self._database,
+                lag=self._lag,
             )
 
         def probed() -> list[tuple[Device, PlanLimits]]:

@@ -81,10 +81,11 @@ class LatencyRecorder:
 
     def summary_ms(self) -> Mapping[str, Mapping[str, float]]:
         """Per stage: count, and p50, p95, p99, max in milliseconds."""
-        return {stage: _summary(histogram) for stage, histogram in self._histograms.items()}
+        return {stage: summary_ms(histogram) for stage, histogram in self._histograms.items()}
 
 
-def _summary(histogram: Histogram) -> Mapping[str, float]:
+def summary_ms(histogram: Histogram) -> Mapping[str, float]:
+    """Count, and p50, p95, p99, max in milliseconds."""
     figures = zip(_PERCENTILES, histogram.percentiles_us(_PERCENTILES), strict=True)
     return {
         "count": histogram.count,

@@ -11,6 +11,7 @@ from recorder.config import Config
 from recorder.database import Database
 from recorder.definitions import DefinitionSet
 from recorder.desired import Desired
+from recorder.loop_lag import LoopLag
 from recorder.maintenance import disk_use_percent
 from recorder.recording import Recording
 from recorder.writer import Writer
@@ -27,6 +28,7 @@ def picture(
     auditor: Auditor,
     desired: Desired,
     database: Database,
+    lag: LoopLag,
 ) -> dict[str, Any]:
     """Everything a console or script asks for; times in milliseconds where the name says so."""
     process = recording.tracker.current
@@ -63,6 +65,7 @@ def picture(
         "scans": asdict(totals),
         "lost": totals.lost_rows + writer.totals.lost_rows,
         "latency_ms": recording.latency.summary_ms(),
+        "event_loop_lag_ms": lag.picture_ms(),
         "spool": {
             "entries": depth.entries,
             "bytes": depth.bytes,

@@ -240,6 +240,7 @@ async def _summarise(place: DatabasePlace, picture: Mapping[str, Any], definitio
         "lost": expected - found["points"] + picture["lost"],
         "audit": found["audit_verdict"],
         "latency_ms": latency,
+        "event_loop_lag_ms": picture["event_loop_lag_ms"],
         "database_url": place.dsn,
         "pressure": {
             "unit": pressure.unit,

@@ -43,7 +43,8 @@ def status(config: ConfigOption = None, json: JsonOption = False) -> None:
     clock = "synchronised" if picture["clock"]["synchronised"] else "NOT synchronised"
     offset = clock_offset(picture["clock"]["offset_us"])
     print(f"clock     {clock}, {offset} of recorded times; disk {picture['disk_used_percent']:.0f} % used")
-    for stage, figures in picture["latency_ms"].items():
+    lag = picture["event_loop_lag_ms"]
+    for stage, figures in {**picture["latency_ms"], "loop late": lag["late"], "loop held": lag["held"]}.items():
         print(
             f"{stage:17} p50 {figures['p50']:8.2f}  p95 {figures['p95']:8.2f}  "
             f"p99 {figures['p99']:8.2f}  max {figures['max']:8.2f} ms"
