@@ -236,11 +236,11 @@ async def test_a_constraint_that_speaks_only_at_the_end_is_heard_too(tmp_path: P
 async def test_what_is_no_fault_of_the_content_is_waited_for(tmp_path: Path, database_url: str) -> None:
     """A trigger that is broken, a right that is missing: nothing goes into quarantine, and nothing is lost."""
     async with desk(tmp_path, database_url) as d:
-        await d.sql.execute("ALTER TABLE process_data_points RENAME COLUMN quality TO grade")
+        await d.sql.execute("ALTER TABLE guarded_points RENAME COLUMN quality TO grade")
         await d.spool.append([points(0), points(1)])
         d.start()
         await d.away()
-        await d.sql.execute("ALTER TABLE process_data_points RENAME COLUMN grade TO quality")
+        await d.sql.execute("ALTER TABLE guarded_points RENAME COLUMN grade TO quality")
         await d.drained()
         assert await kept(d) == []
         assert await d.values() == [0, 1]
