@@ -16,7 +16,17 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from benchmarks import commit_round_trips, copy_rate, daemon_cost, jitter, request_count, scan_1000, simulator_rate
+from benchmarks import (
+    commit_round_trips,
+    copy_rate,
+    daemon_cost,
+    jitter,
+    owner_complaint,
+    readers,
+    request_count,
+    scan_1000,
+    simulator_rate,
+)
 from benchmarks.figure import FULL, QUICK, Figure, Lengths
 from benchmarks.machine import Machine, look_at
 from benchmarks.rig import Server, default_folder, server
@@ -25,6 +35,7 @@ from recorder.cli.app import run_async
 
 ROWS: Final = (
     *(request_count.ROW, copy_rate.ROW, commit_round_trips.ROW, daemon_cost.CPU, daemon_cost.LATENCY),
+    *(owner_complaint.ROW, readers.ROW),
     *(jitter.ROW, scan_1000.ROW, simulator_rate.ROW),
 )
 _VERDICT_STYLE: Final = {"reached": "green", "MISSED": "bold red", "skipped": "yellow"}
@@ -67,6 +78,10 @@ async def measure(place: Server, lengths: Lengths, rows: Sequence[str]) -> list[
         figures += await copy_rate.measure(place, lengths)
     if commit_round_trips.ROW in rows:
         figures += await commit_round_trips.measure(place, commits=lengths.commits)
+    if owner_complaint.ROW in rows:
+        figures += await owner_complaint.measure(place, rounds=lengths.complaint_rounds)
+    if readers.ROW in rows:
+        figures += await readers.measure(place, seconds=lengths.readers_s)
     of_daemon = frozenset(rows) & {daemon_cost.CPU, daemon_cost.LATENCY}
     if of_daemon:
         figures += await daemon_cost.measure(place, lengths, of_daemon)

@@ -60,7 +60,7 @@ class _Cost:
 async def measure(place: Server, lengths: Lengths, wanted: frozenset[str]) -> list[Figure]:
     """Measure what is asked for of `CPU` and `LATENCY`."""
     figures: list[Figure] = []
-    tool = await _run(place, lengths, _tool_map(place.folder), watch=LATENCY in wanted)
+    tool = await _run(place, lengths, tool_map(place.folder), watch=LATENCY in wanted)
     if CPU in wanted:
         figures.append(_cpu_a_scan(tool))
         many = place.folder / "many.csv"
@@ -71,7 +71,7 @@ async def measure(place: Server, lengths: Lengths, wanted: frozenset[str]) -> li
     return figures
 
 
-def _tool_map(folder: Path) -> Path:
+def tool_map(folder: Path) -> Path:
     """The 110 parameters of the real tool, else 110 float32."""
     if REAL_MAP.exists():
         return REAL_MAP

@@ -88,13 +88,18 @@ async def _forward(
     is_reply: bool,
 ) -> None:
     loop = asyncio.get_running_loop()
+
+    def deliver(chunk: bytes) -> None:
+        if not writer.is_closing():  # the other end may have hung up meanwhile
+            writer.write(chunk)
+
     with suppress(ConnectionError):
         while chunk := await reader.read(1 << 20):
             line.round_trips += is_reply and asked[0]
             asked[0] = not is_reply
             if delay_s > 0:
                 # in order: each timer is due later than those before it
-                loop.call_later(delay_s, writer.write, chunk)
+                loop.call_later(delay_s, deliver, chunk)
             else:
                 writer.write(chunk)
                 await writer.drain()
