@@ -23,6 +23,8 @@ from benchmarks import (
     drain,
     far_database,
     jitter,
+    owner_complaint,
+    readers,
     request_count,
     scan_1000,
     simulator_rate,
@@ -37,6 +39,7 @@ from recorder.cli.app import run_async
 ROWS: Final = (
     *(request_count.ROW, copy_rate.ROW, commit_round_trips.ROW, spool_append.ROW, drain.ROW),
     *(daemon_cost.CPU, daemon_cost.LATENCY, daemon_cost.TEN_THOUSAND, far_database.ROW),
+    *(owner_complaint.ROW, readers.ROW),
     *(jitter.ROW, scan_1000.ROW, simulator_rate.ROW),
 )
 _VERDICT_STYLE: Final = {"reached": "green", "MISSED": "bold red", "skipped": "yellow"}
@@ -81,6 +84,8 @@ async def measure(place: Server, lengths: Lengths, rows: Sequence[str]) -> list[
         (drain.ROW in rows, lambda: drain.measure(place, lengths)),
         (bool(of_daemon), lambda: daemon_cost.measure(place, lengths, of_daemon)),
         (far_database.ROW in rows, lambda: far_database.measure(place, lengths)),
+        (owner_complaint.ROW in rows, lambda: owner_complaint.measure(place, rounds=lengths.complaint_rounds)),
+        (readers.ROW in rows, lambda: readers.measure(place, seconds=lengths.readers_s)),
         (jitter.ROW in rows, lambda: jitter.measure(place.folder, seconds=lengths.jitter_s)),
         (scan_1000.ROW in rows, lambda: scan_1000.measure(seconds=lengths.scan_s)),
         (

@@ -64,7 +64,7 @@ async def measure(place: Server, lengths: Lengths, wanted: frozenset[str]) -> li
     figures: list[Figure] = []
     tool = many = None
     if wanted & {CPU, LATENCY}:
-        tool = await _run(place, lengths, _tool_map(place.folder), watch=LATENCY in wanted)
+        tool = await _run(place, lengths, tool_map(place.folder), watch=LATENCY in wanted)
     if wanted & {CPU, TEN_THOUSAND}:
         path = place.folder / "many.csv"
         write_float_map(path, MANY)
@@ -78,7 +78,7 @@ async def measure(place: Server, lengths: Lengths, wanted: frozenset[str]) -> li
     return figures
 
 
-def _tool_map(folder: Path) -> Path:
+def tool_map(folder: Path) -> Path:
     """The 110 parameters of the real tool, else 110 float32."""
     if REAL_MAP.exists():
         return REAL_MAP

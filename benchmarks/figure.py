@@ -51,6 +51,8 @@ class Lengths:
         copy_rounds: rounds, each of both ways to copy.
         copy_batches: batches of 10,000 rows a round.
         commits: commits over a slow line, for each way and distance.
+        complaint_rounds: rounds of each way to ask a database far away.
+        readers_s: seconds of reading, for each number of readers.
         settle_s: seconds from the daemon's first commit to the start of the measurement.
         daemon_s: seconds over which the daemon is measured, at each number of parameters.
         fsync_s: seconds of fsync.
@@ -66,6 +68,8 @@ class Lengths:
     copy_rounds: int
     copy_batches: int
     commits: int
+    complaint_rounds: int
+    readers_s: float
     settle_s: float
     daemon_s: float
     fsync_s: float
@@ -82,6 +86,8 @@ FULL = Lengths(
     copy_rounds=9,
     copy_batches=20,
     commits=50,
+    complaint_rounds=10,
+    readers_s=15,
     settle_s=5,
     daemon_s=40,
     fsync_s=1,
@@ -97,6 +103,8 @@ QUICK = Lengths(
     copy_rounds=5,
     copy_batches=8,
     commits=5,
+    complaint_rounds=2,
+    readers_s=3,
     settle_s=1,
     daemon_s=8,
     fsync_s=0.3,

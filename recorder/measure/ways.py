@@ -32,29 +32,26 @@ class Way:
         is_kept: whether a connection outlives its question.
         is_bulk: whether all definitions are one question, and not one a component.
         is_cached: whether set-values come from the cache.
-        is_pooled: whether the connection was open before it was needed; otherwise a kept one is new to all statements.
-        is_prepared: whether its statements were prepared as it was opened.
+        is_prepared: whether a kept connection knows its statements before the question; otherwise it is new to them.
     """
 
     name: str
     is_kept: bool = False
     is_bulk: bool = False
     is_cached: bool = False
-    is_pooled: bool = False
     is_prepared: bool = False
 
 
 AS_IT_WAS: Final = Way(name="as it was: connect, one query a component, one a set-value")
-KEPT: Final = Way(name="the same over a connection that is kept", is_kept=True)
+KEPT: Final = Way(name="the same over a kept connection that knows the statements", is_kept=True, is_prepared=True)
 BULK: Final = Way(name="one bulk query for all definitions", is_bulk=True)
 CACHED: Final = Way(name="and set-values from the cache", is_bulk=True, is_cached=True)
-POOLED: Final = Way(name="and a pool", is_bulk=True, is_cached=True, is_kept=True, is_pooled=True)
+POOLED: Final = Way(name="and a pool", is_bulk=True, is_cached=True, is_kept=True)
 PREPARED: Final = Way(
     name="and prepared statements: all of it",
     is_bulk=True,
     is_cached=True,
     is_kept=True,
-    is_pooled=True,
     is_prepared=True,
 )
 WAYS: Final = (AS_IT_WAS, KEPT, BULK, CACHED, POOLED, PREPARED)
@@ -65,7 +62,7 @@ class Cost:
     """What one way costs.
 
     Attributes:
-        definitions_ms: median, from the question to the last definition; of a pool from an open connection.
+        definitions_ms: median, from the question to the last definition; a kept connection is open before.
         definitions_round_trips: None where nobody counts.
         set_value_ms: median; of the cache the mean of many.
         queries_a_minute: for set-values in steady state.

@@ -113,3 +113,20 @@ UPDATE component_parameters parameter
 -- name: deactivate_parameters
 -- Takes parameters out of service that a definitions file no longer has; their points stay.
 UPDATE component_parameters SET is_active = false WHERE id = ANY ($1::int[]);
+
+-- name: earlier_tables
+-- Whether the schema that is looked at has the two tables of the recorder that this one replaces.
+SELECT count(*) = 2 AS are_there
+  FROM pg_class table_
+ WHERE table_.relnamespace = to_regnamespace(quote_ident(current_schema()))
+   AND table_.relname IN ('machine_components', 'component_parameters');
+
+-- name: earlier_definitions
+-- The definitions of that recorder as they are, of the components that are in service, in the order in which they were
+-- made.
+SELECT component.name AS component, to_jsonb(parameter) AS parameter
+  FROM component_parameters parameter
+  JOIN machine_components component ON component.id = parameter.component_id
+ WHERE coalesce((to_jsonb(component) ->> 'is_activated')::boolean, true)
+   AND coalesce((to_jsonb(parameter) ->> 'is_active')::boolean, true)
+ ORDER BY parameter.id;
