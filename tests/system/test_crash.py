@@ -115,7 +115,8 @@ def test_every_slot_of_a_run_is_in_the_spool_or_accounted_for(
         assert entry.header["first_slot"] - down == last.get(key, entry.header["first_slot"] - down - 1) + 1
         last[key] = entry.header["last_slot"]
         for count in entry.accounting:
-            expected[count.outcome] = expected.get(count.outcome, 0) + count.slots
+            if count.process_id == run:  # slots that were missed before its first scan may be of the process before
+                expected[count.outcome] = expected.get(count.outcome, 0) + count.slots
     assert len(last) == 2
 
     plant.dsn = database_url
