@@ -19,7 +19,7 @@ from recorder.set_values import SetValues
 from recorder.write_rules import target_of
 
 _LOOK_UP_NS: Final = 1_000_000_000
-"""How often the desired values of a plan are asked of the cache: in between nothing is looked up for each scan."""
+"""How often the desired values of a plan are asked of the cache, where it knows nothing new: they become stale."""
 _ROUNDING: Final = 1e-6
 """Share of a value that a float32 register may round away; it holds 24 bits."""
 
@@ -60,6 +60,7 @@ class _Followed:
     since_ns: npt.NDArray[np.int64]
     told: npt.NDArray[np.float64]
     looked_up_ns: int = 0
+    revision: int = -1
 
 
 class DriftWatch:
@@ -96,7 +97,8 @@ class DriftWatch:
         _, followed = self._plans[id(plan)]
         if followed is None or self._is_busy():
             return
-        if scan.started_ns - followed.looked_up_ns >= _LOOK_UP_NS or not followed.looked_up_ns:
+        is_known_anew = followed.revision != self._set_values.revision
+        if is_known_anew or scan.started_ns - followed.looked_up_ns >= _LOOK_UP_NS:
             self._look_up(followed, scan.started_ns)
         tool = np.where(followed.is_beside, scan.set_values[followed.rows], scan.values[followed.rows])
         is_read = (scan.quality[followed.rows] >= FIRST_UNCERTAIN) & np.isfinite(tool)
@@ -144,6 +146,7 @@ class DriftWatch:
 
     def _look_up(self, followed: _Followed, now_ns: int) -> None:
         followed.looked_up_ns = now_ns
+        followed.revision = self._set_values.revision
         for at, definition in enumerate(followed.definitions):
             held = self._set_values.held(definition.id or 0)
             desired = np.nan if held is None or held.is_stale or held.value.desired is None else held.value.desired

@@ -119,6 +119,9 @@ class SetValues:
         stale_after_s: age from which a set-value is stale.
         monotonic_s: the clock of all ages.
         sleep: waits between refreshes.
+
+    Attributes:
+        revision: another one each time that something may be known anew.
     """
 
     def __init__(
@@ -149,6 +152,7 @@ class SetValues:
         self._asked_s: deque[float] = deque()
         self._told: str | None = None
         self._ahead: dict[int, tuple[float, Callable[[], bool]]] = {}
+        self.revision = 0
         self.counts = CacheCounts()
 
     async def get(self, parameter_id: int) -> Held:
@@ -217,6 +221,7 @@ class SetValues:
             is_stored: whether the database has it; what it says until then is older.
         """
         self._ahead[parameter_id] = (desired, is_stored)
+        self.revision += 1
         kept = self._kept.get(parameter_id)
         if kept is not None:
             kept = self._kept[parameter_id] = replace(kept, value=replace(kept.value, desired=desired))
@@ -327,6 +332,7 @@ class SetValues:
         self.counts.refreshes += 1
 
     async def _keep(self, found: Sequence[SetValue], question: _Question) -> None:
+        self.revision += 1
         # also what was set while the answer was on its way
         ahead = {**question.ahead, **{parameter_id: desired for parameter_id, (desired, _) in self._ahead.items()}}
         for value in found:

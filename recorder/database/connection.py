@@ -1,12 +1,13 @@
 """Connections as the recorder opens them, alone or in the pool."""
 
 import socket
+import ssl
 from collections.abc import Iterable
 
 import asyncpg
 
 from recorder.database.translation import FOREIGN_ERRORS, translate
-from recorder.dsn import wrong_dsn
+from recorder.dsn import check_files, wrong_dsn
 
 
 async def connect_once(
@@ -30,6 +31,7 @@ async def connect_once(
         ConfigurationError: the DSN cannot be parsed.
         DatabaseError: no connection; the message names host, port and database.
     """
+    check_files(dsn)
     settings = {"application_name": application_name}
     if schema is not None and prepared_statements:
         settings["search_path"] = quote_identifier(schema)
@@ -41,6 +43,8 @@ async def connect_once(
             connection_class=Connection,
             statement_cache_size=cache_size(prepared_statements=prepared_statements),
         )
+    except ssl.SSLError as error:  # one of a certificate is a ValueError too, and says nothing of the DSN
+        raise translate(error, operation="connect", dsn=dsn) from error
     except (ValueError, asyncpg.ClientConfigurationError) as error:
         raise wrong_dsn(error) from error
     except FOREIGN_ERRORS as error:

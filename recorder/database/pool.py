@@ -1,6 +1,7 @@
 """The pool: connections that are opened before they are needed, with their statements prepared."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import asyncpg
 from recorder.database.connection import Connection, cache_size, quote_identifier
 from recorder.database.session import Session, settled_by
 from recorder.database.translation import FOREIGN_ERRORS, translate
-from recorder.dsn import wrong_dsn
+from recorder.dsn import check_files, wrong_dsn
 from recorder.keepalive import keep_alive, server_keepalives
 from recorder.single_flight import SingleFlight
 from recorder.slow_statement import SLOW_S
@@ -101,6 +102,7 @@ class Database:
 
     async def _open(self) -> None:
         settings = self.settings
+        check_files(settings.dsn)
         try:
             self._pool = await asyncpg.create_pool(
                 settings.dsn,
@@ -117,6 +119,8 @@ class Database:
                 statement_cache_size=cache_size(prepared_statements=settings.prepared_statements),
                 server_settings=settings.session_settings(),
             )
+        except ssl.SSLError as error:  # one of a certificate is a ValueError too, and says nothing of the DSN
+            raise translate(error, operation="connect", dsn=settings.dsn) from error
         except (ValueError, asyncpg.ClientConfigurationError) as error:
             raise wrong_dsn(error) from error
         except FOREIGN_ERRORS as error:

@@ -1,5 +1,6 @@
 """What asyncpg raises, as errors of our own: once, here, with the operation and the place."""
 
+import ssl
 from typing import Final
 
 import asyncpg
@@ -60,6 +61,8 @@ def _refused(error: BaseException, said: str) -> str | None:
         return "does not exist; create it with CREATE DATABASE"
     if isinstance(error, asyncpg.InvalidPasswordError | asyncpg.InvalidAuthorizationSpecificationError):
         return f"refused the login: {said}; check user and password of the DSN"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"is not whom the DSN means: {said}; check its host, sslmode and sslrootcert, and who answers there"
     if isinstance(error, asyncpg.ProtocolViolationError) and "unsupported startup parameter" in said:
         return (
             f"is a pooler in transaction mode ({said}); set [database] prepared_statements = false, and direct_dsn to "

@@ -43,9 +43,11 @@ def test_the_complaint_is_set_against_its_goals() -> None:
         costs=costs,
         record=RecordTimes(spooled=spread, committed=spread),
         step=Spread.of([11.0]),
+        fsync=spread,
     )
     verdicts = {figure.what: figure.verdict for figure in figures(measured)}
     assert verdicts.pop("µs, set-value of the cache") == "MISSED"
     assert verdicts.pop("ms, parameter step") == "MISSED"
+    assert verdicts.pop("ms, one fsync by itself") == ""
     assert set(verdicts.values()) == {"reached"}
     assert "| and prepared statements: all of it | 33.0 ms | 1 | 6.1 | 60.0 µs | 1 |" in table(measured)

@@ -157,6 +157,18 @@ async def test_a_new_desired_value_has_its_time_too(bench: Bench) -> None:
     assert await bench.scan(5) == []
 
 
+async def test_what_was_set_here_is_desired_in_the_very_next_scan(bench: Bench) -> None:
+    """The tool and the desired value moved together: the old one must not be compared with the tool's new one."""
+    await bench.scan(3)
+    bench.holds(180.0)
+    await bench.values.put(1, 180.0, is_stored=lambda: False)
+    for _ in range(10):
+        scan = await bench.device.scan(bench.plan)
+        bench.now_ns += SECOND_NS // 10
+        bench.watch.look(bench.plan, replace(scan, started_ns=bench.now_ns))
+    assert await bench.scan(4) == []
+
+
 async def test_during_a_parameter_step_nothing_is_compared(bench: Bench) -> None:
     """The tool moves first and the desired value then."""
     bench.is_busy = True

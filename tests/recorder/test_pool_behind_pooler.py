@@ -25,6 +25,7 @@ def behind(pooler_url: str, **fields: object) -> DatabaseSettings:
 async def test_every_transaction_has_our_settings_and_leaves_none(pooler_url: str) -> None:
     """Schema, time zone and time limits, by itself and in a transaction of several; another sees none."""
     wanted = {"search_path": "ald", "timezone": "UTC", "statement_timeout": "7s", "lock_timeout": "3s"}
+    wanted["application_name"] = "ald-recorder"  # by which a new start knows the sessions of the one before
     async with (
         Database(behind(pooler_url, statement_timeout_s=7.0, lock_timeout_s=3.0)) as database,
         database.session() as session,
