@@ -59,6 +59,7 @@ def expected(numbers: list[int]) -> Counter[tuple[int, int]]:
     return Counter((PROCESS, points(number).accounting[0].minute) for number in numbers)
 
 
+@pytest.mark.timeout(180)
 async def test_an_outage_of_days_keeps_the_size_and_every_slot(path: Path) -> None:
     """A slot every few seconds over three days: one file of the least size, and all of it counted by minute."""
     numbers = list(range(0, 3 * DAY, 400))
