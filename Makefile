@@ -8,9 +8,9 @@ PIP := .venv/bin/python -m pip --quiet --disable-pip-version-check
 help:
 	@echo "make demo    record a run of a simulated tool into an embedded PostgreSQL (SPEED=$(SPEED))"
 	@echo "make test    run all tests against a real PostgreSQL"
-	@echo "make test-long  the tests that take minutes: the real map at 10 Hz, a whole replay, a 10 s outage"
+	@echo "make test-long  the tests that take minutes: the real map at 10 Hz, a whole replay, a 10 s outage, set clocks"
 	@echo "make check   ruff, mypy, import-linter"
-	@echo "make bench   measure requests, COPY, CPU and latency"
+	@echo "make bench   measure requests, COPY, spool, backlog, CPU and latency"
 	@echo "make format  format the source"
 	@echo "make lock    pin the newest dependencies that pyproject.toml allows"
 	@echo "make clean   remove what make and the tests made"
@@ -23,7 +23,8 @@ test: .venv/ready-dev
 
 test-long: .venv/ready-dev
 	ALD_LONG_TESTS=1 .venv/bin/python -m pytest \
-		tests/system/test_real_map.py tests/system/test_replay.py tests/system/test_database_outage.py
+		tests/system/test_real_map.py tests/system/test_replay.py tests/system/test_database_outage.py \
+		tests/system/test_time.py
 
 check: .venv/ready-dev
 	.venv/bin/ruff check .

@@ -5,7 +5,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Final
@@ -16,7 +16,21 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from benchmarks import console_cost, copy_rate, daemon_cost, jitter, request_count, scan_1000, simulator_rate
+from benchmarks import (
+    commit_round_trips,
+    console_cost,
+    copy_rate,
+    daemon_cost,
+    drain,
+    far_database,
+    jitter,
+    owner_complaint,
+    readers,
+    request_count,
+    scan_1000,
+    simulator_rate,
+    spool_append,
+)
 from benchmarks.figure import FULL, QUICK, Figure, Lengths
 from benchmarks.machine import Machine, look_at
 from benchmarks.rig import Server, default_folder, server
@@ -24,7 +38,9 @@ from recorder import logs
 from recorder.cli.app import run_async
 
 ROWS: Final = (
-    *(request_count.ROW, copy_rate.ROW, daemon_cost.CPU, daemon_cost.LATENCY),
+    *(request_count.ROW, copy_rate.ROW, commit_round_trips.ROW, spool_append.ROW, drain.ROW),
+    *(daemon_cost.CPU, daemon_cost.LATENCY, daemon_cost.TEN_THOUSAND, far_database.ROW),
+    *(owner_complaint.ROW, readers.ROW),
     *(jitter.ROW, scan_1000.ROW, simulator_rate.ROW, console_cost.ROW),
 )
 _VERDICT_STYLE: Final = {"reached": "green", "MISSED": "bold red", "skipped": "yellow"}
@@ -32,7 +48,7 @@ _VERDICT_STYLE: Final = {"reached": "green", "MISSED": "bold red", "skipped": "y
 
 def main(
     only: Annotated[list[str] | None, typer.Option(help=f"One of {', '.join(ROWS)}; may be given again.")] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Shorter, below a minute, and less exact.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Shorter, below two minutes, and less exact.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     folder: Annotated[Path | None, typer.Option(help="Folder on the disk to be measured; by default /var/tmp.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with status 1 where a goal is missed.")] = False,
@@ -60,23 +76,26 @@ def main(
 
 async def measure(place: Server, lengths: Lengths, rows: Sequence[str]) -> list[Figure]:
     """Run the benchmarks that are asked for, one after the other: none shall disturb another."""
-    figures: list[Figure] = []
-    if request_count.ROW in rows:
-        figures += await request_count.measure(lengths)
-    if copy_rate.ROW in rows:
-        figures += await copy_rate.measure(place, lengths)
-    of_daemon = frozenset(rows) & {daemon_cost.CPU, daemon_cost.LATENCY}
-    if of_daemon:
-        figures += await daemon_cost.measure(place, lengths, of_daemon)
-    if console_cost.ROW in rows:
-        figures += await console_cost.measure(place, lengths)
-    if jitter.ROW in rows:
-        figures += await jitter.measure(place.folder, seconds=lengths.jitter_s)
-    if scan_1000.ROW in rows:
-        figures += await scan_1000.measure(seconds=lengths.scan_s)
-    if simulator_rate.ROW in rows:
-        figures += await asyncio.to_thread(simulator_rate.figures, seconds=lengths.rate_s)
-    return figures
+    of_daemon = frozenset(rows) & {daemon_cost.CPU, daemon_cost.LATENCY, daemon_cost.TEN_THOUSAND}
+    ways: Sequence[tuple[bool, Callable[[], Awaitable[list[Figure]]]]] = (
+        (request_count.ROW in rows, lambda: request_count.measure(lengths)),
+        (copy_rate.ROW in rows, lambda: copy_rate.measure(place, lengths)),
+        (commit_round_trips.ROW in rows, lambda: commit_round_trips.measure(place, commits=lengths.commits)),
+        (spool_append.ROW in rows, lambda: spool_append.measure(place.folder, seconds=lengths.spool_s)),
+        (drain.ROW in rows, lambda: drain.measure(place, lengths)),
+        (bool(of_daemon), lambda: daemon_cost.measure(place, lengths, of_daemon)),
+        (far_database.ROW in rows, lambda: far_database.measure(place, lengths)),
+        (owner_complaint.ROW in rows, lambda: owner_complaint.measure(place, rounds=lengths.complaint_rounds)),
+        (readers.ROW in rows, lambda: readers.measure(place, seconds=lengths.readers_s)),
+        (console_cost.ROW in rows, lambda: console_cost.measure(place, lengths)),
+        (jitter.ROW in rows, lambda: jitter.measure(place.folder, seconds=lengths.jitter_s)),
+        (scan_1000.ROW in rows, lambda: scan_1000.measure(seconds=lengths.scan_s)),
+        (
+            simulator_rate.ROW in rows,
+            lambda: asyncio.to_thread(simulator_rate.figures, seconds=lengths.rate_s),
+        ),
+    )
+    return [figure for is_wanted, way in ways if is_wanted for figure in await way()]
 
 
 def _json(machine: Machine, figures: Sequence[Figure], *, seconds: float, load: float) -> str:

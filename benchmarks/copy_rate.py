@@ -31,6 +31,7 @@ from recorder.batch import RowEncoder, copy_payload
 from recorder.clock import Clock
 from recorder.database import Database, DatabaseSettings, Session, connect_once
 from recorder.entry import Entry, EntryKind, Outcome, SlotCount
+from recorder.holder import Holder
 from recorder.latency import LatencyRecorder
 from recorder.spool import Spool
 from recorder.spool_store import SpooledEntry
@@ -72,7 +73,7 @@ async def _measure(place: Server, dsn: str, folder: Path, lengths: Lengths, *, p
     batches = [scans[i : i + scans_a_batch] for i in range(0, len(scans), scans_a_batch)]
     files = _write_files(folder, batches, parameters)
     rows = batch_rows * lengths.copy_batches
-    async with _writer(dsn, folder) as (writer, session), _psql(place, dsn) as psql:
+    async with claimed_writer(dsn, folder) as (writer, session), _psql(place, dsn) as psql:
         ours = _Ours(writer, session, parameters)
         rates: list[tuple[float, float]] = []
         await ours.write(batches[:2])
@@ -183,14 +184,14 @@ class _Ours:
 
 
 @asynccontextmanager
-async def _writer(dsn: str, folder: Path) -> AsyncIterator[tuple[Writer, Session]]:
+async def claimed_writer(dsn: str, folder: Path) -> AsyncIterator[tuple[Writer, Session]]:
     """The real writer over the real pool, with its stream claimed; its spool stays empty."""
     settings = DatabaseSettings(dsn=dsn, schema=SCHEMA, pool_min=1, pool_max=1, prepared=PREPARED)
     async with Spool(folder / "spool.sqlite3", max_bytes=1_000_000) as spool, Database(settings) as database:
         writer = Writer(
             database=database,
             spool=spool,
-            recorder=0,
+            holder=Holder.here(0),
             machine=MACHINE,
             clock=Clock(),
             latency=LatencyRecorder(),

@@ -50,28 +50,68 @@ class Lengths:
         requests_s: seconds of scans, for each of the two ways to read.
         copy_rounds: rounds, each of both ways to copy.
         copy_batches: batches of 10,000 rows a round.
+        commits: commits over a slow line, for each way and distance.
+        complaint_rounds: rounds of each way to ask a database far away.
+        readers_s: seconds of reading, for each number of readers.
         settle_s: seconds from the daemon's first commit to the start of the measurement.
         daemon_s: seconds over which the daemon is measured, at each number of parameters.
         fsync_s: seconds of fsync.
         jitter_s: seconds of slots, at each interval.
         scan_s: seconds of scans, for each way to read 1,000 parameters.
         rate_s: seconds of requests to the simulator, for each variant of it.
+        spool_s: seconds of appends to the spool.
+        drain_points: points of the backlog.
+        far_s: seconds of recording, with the database far away and with none.
     """
 
     requests_s: float
     copy_rounds: int
     copy_batches: int
+    commits: int
+    complaint_rounds: int
+    readers_s: float
     settle_s: float
     daemon_s: float
     fsync_s: float
     jitter_s: float
     scan_s: float
     rate_s: float
+    spool_s: float
+    drain_points: int
+    far_s: float
 
 
 FULL = Lengths(
-    requests_s=3, copy_rounds=9, copy_batches=20, settle_s=5, daemon_s=40, fsync_s=1, jitter_s=60, scan_s=3, rate_s=3
+    requests_s=3,
+    copy_rounds=9,
+    copy_batches=20,
+    commits=50,
+    complaint_rounds=10,
+    readers_s=15,
+    settle_s=5,
+    daemon_s=40,
+    fsync_s=1,
+    jitter_s=60,
+    scan_s=3,
+    rate_s=3,
+    spool_s=20,
+    drain_points=10_000_000,
+    far_s=30,
 )
 QUICK = Lengths(
-    requests_s=0.5, copy_rounds=5, copy_batches=8, settle_s=1, daemon_s=8, fsync_s=0.3, jitter_s=5, scan_s=1, rate_s=1
+    requests_s=0.5,
+    copy_rounds=5,
+    copy_batches=8,
+    commits=5,
+    complaint_rounds=2,
+    readers_s=3,
+    settle_s=1,
+    daemon_s=8,
+    fsync_s=0.3,
+    jitter_s=5,
+    scan_s=1,
+    rate_s=1,
+    spool_s=3,
+    drain_points=1_000_000,
+    far_s=5,
 )

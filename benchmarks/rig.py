@@ -156,26 +156,53 @@ class Daemon:
         fields = Path(f"/proc/{self.pid}/stat").read_bytes().rpartition(b")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    def highest_memory_mb(self) -> float:
+        """Most resident memory of the process so far, millions of bytes; only on Linux.
+
+        VmHWM of /proc/[pid]/status, proc(5), in KiB.
+        """
+        lines = Path(f"/proc/{self.pid}/status").read_text(encoding="utf-8").splitlines()
+        [highest] = (line.split()[1] for line in lines if line.startswith("VmHWM:"))
+        return int(highest) * 1024 / 1e6
+
 
 @asynccontextmanager
-async def daemon(place: Server, definitions: Path, port: int) -> AsyncIterator[Daemon]:
+async def daemon(
+    place: Server,
+    definitions: Path,
+    port: int,
+    *,
+    dsn: str | None = None,
+    line: str | None = None,
+    spool: Path | None = None,
+) -> AsyncIterator[Daemon]:
     """Run ``ald-recorder run`` on a definitions file and a Modbus server until the block ends.
 
     Returns after its writer has reached the database.
 
+    Args:
+        place: where PostgreSQL runs.
+        definitions: what to read.
+        port: of the Modbus server.
+        dsn: of a fresh database; by default another one is made.
+        line: the DSN by which the recorder itself goes there; by default the same.
+        spool: a spool file that it finds at its start; it is moved.
+
     Raises:
         RigError: it did not start in time.
     """
-    dsn = await place.database()
+    dsn = dsn or await place.database()
     async with single_session(dsn, SCHEMA) as session:
         await write(session, MACHINE, read_definition_file(definitions))
     folder = Path(tempfile.mkdtemp(prefix="daemon-", dir=place.folder))
+    if spool is not None:
+        shutil.move(spool, folder / "spool.sqlite3")
     config = folder / "config.toml"
     quoted = json.dumps  # a JSON string is a TOML string
     config.write_text(
         f"[recorder]\nmachine = {quoted(MACHINE)}\ndata_directory = {quoted(str(folder))}\n"
-        f"[database]\ndsn = {quoted(dsn)}\nschema = {quoted(SCHEMA)}\n"
-        f'[devices.plc]\nhost = "127.0.0.1"\nport = {port}\n',
+        f"[database]\ndsn = {quoted(line or dsn)}\nschema = {quoted(SCHEMA)}\n"
+        f'[devices.plc]\nhost = "127.0.0.1"\nport = {port}\n[clock]\nwait_s = 0\n',
         encoding="utf-8",
     )
     log = folder / "recorder.log"

@@ -210,13 +210,33 @@ class Device:
             self._error = error
             raise
 
+    async def write_together(self, parameters: Sequence[Parameter], values: Sequence[float]) -> None:
+        """Write parameters whose addresses touch, as `hal.write_plan.plan_writes` groups them, with one request.
+
+        Raises:
+            DefinitionError: one cannot be written, or cannot hold its value; nothing was sent.
+            LinkError: nothing was written, or (where the request went out) nobody knows.
+        """
+        if len(parameters) == 1:
+            await self.write(parameters[0], values[0])
+            return
+        words = [word for p, v in zip(parameters, values, strict=True) for word in encode(p, v).tolist()]
+        link = self._usable_link(f"write {len(parameters)} parameters from {parameters[0].name}")
+        try:
+            await link.write(parameters[0].kind, parameters[0].address, words)
+        except LinkError as error:
+            self._error = error
+            raise
+
     def _usable_link(self, operation: str) -> Link:
         if self._link is not None and not self._link.lost.is_set():
             return self._link
         reason = f"no connection, {self._state}"
         if self._error is not None:
             reason += f" after: {self._error.operation}: {self._error.reason}"
-        raise NotConnectedError(operation=operation, device=self.name, reason=reason)
+        error = NotConnectedError(operation=operation, device=self.name, reason=reason)
+        error.was_sent = False
+        raise error
 
     async def _read(self, link: Link, block: Block) -> Outcome:
         asked_ns = self._clock.monotonic_ns()

@@ -1,15 +1,19 @@
 """Entry point: ``ald-recorder`` and ``python -m recorder``."""
 
 from recorder.cli import (  # noqa: F401  (they register)
+    bench,
     check,
     console,
     database,
+    database_care,
     definitions,
     demo,
     discover,
     faults,
+    quarantine,
     run,
     runs,
+    set_values,
     simulate,
     status,
 )

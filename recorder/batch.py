@@ -4,6 +4,9 @@ Format: PostgreSQL documentation, COPY, section "Binary Format". A NULL makes a 
 scan are grouped by which of value and set-value are there; each group is one structured numpy array.
 """
 
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -131,7 +134,61 @@ class RowEncoder:
 
 def copy_payload(parts: list[bytes]) -> bytearray:
     """Join the rows of several entries into one COPY payload."""
-    payload = bytearray(SIGNATURE)
-    payload += b"".join(parts)
-    payload += TRAILER
-    return payload
+    return bytearray().join([SIGNATURE, *parts, TRAILER])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Row:
+    """One row taken out of its COPY bytes again.
+
+    Attributes:
+        content: its bytes, as they were encoded.
+        timestamp_us: UTC microseconds since 2000, which is where PostgreSQL counts from.
+    """
+
+    content: bytes
+    timestamp_us: int
+    process_id: int
+    value: float | None
+    set_value: float | None
+    parameter_id: int
+    quality: int
+
+
+_FIELDS: Final = tuple(struct.Struct(code) for code in (">q", ">q", ">d", ">d", ">i", ">h"))
+_COUNT: Final = struct.Struct(">h")
+_LENGTH: Final = struct.Struct(">i")
+_CAN_BE_NULL: Final = frozenset({2, 3})
+
+
+def split_rows(rows: bytes) -> Iterator[Row]:
+    """Take rows apart, one after the other.
+
+    Raises:
+        ValueError: these are no rows of points.
+    """
+    start = 0
+    while start < len(rows):
+        end = start
+        fields: list[int | float | None] = []
+        try:
+            (count,) = _COUNT.unpack_from(rows, end)
+            end += _COUNT.size
+            for number, field in enumerate(_FIELDS):
+                (length,) = _LENGTH.unpack_from(rows, end)
+                end += _LENGTH.size
+                is_null = length == _NULL and number in _CAN_BE_NULL
+                if count != len(_FIELDS) or not (is_null or length == field.size):
+                    raise ValueError(f"no row of points begins at byte {start}")
+                fields.append(None if is_null else field.unpack_from(rows, end)[0])
+                end += 0 if is_null else length
+        except struct.error as error:
+            raise ValueError(f"the row at byte {start} is cut off") from error
+        yield Row(
+            content=rows[start:end],
+            **dict(zip(_ROW_FIELDS, fields, strict=True)),  # type: ignore[arg-type]  # as _FIELDS has them
+        )
+        start = end
+
+
+_ROW_FIELDS: Final = ("timestamp_us", "process_id", "value", "set_value", "parameter_id", "quality")

@@ -7,6 +7,7 @@ step is reported and taken over only at the next process boundary.
 import ctypes
 import sys
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, overload
@@ -18,6 +19,11 @@ MAX_SLEW: Final = 500e-6
 """Fraction by which UTC may run faster or slower than the monotonic clock: what NTP itself allows."""
 STEP_US: Final = 500_000
 """An offset of the wall clock beyond this is a step, not drift."""
+SLEW_NS: Final = 1_000_000_000
+"""How long after each look at the wall clock UTC moves towards it: a later look cannot make it overshoot."""
+_MAX_SLEW_PPM: Final = round(MAX_SLEW * 1_000_000)
+_MOST_STRETCHES: Final = 64
+"""Looks whose stretches are kept, for times that were taken before the last: a minute of them."""
 _STA_UNSYNC: Final = 0x0040
 _STA_NANO: Final = 0x2000
 _TIME_ERROR: Final = 5
@@ -29,13 +35,48 @@ class ClockStep:
 
     Attributes:
         offset_us: wall clock minus recorder's UTC, microseconds.
+        utc_us: recorder's UTC when it was noticed.
     """
 
     offset_us: int
+    utc_us: int
+
+    @property
+    def wall_us(self) -> int:
+        """What the wall clock showed when it was noticed."""
+        return self.utc_us + self.offset_us
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Stretch:
+    """UTC from one look at the wall clock to the next: for `SLEW_NS` a little faster or slower, then even."""
+
+    from_ns: int
+    utc_ns: int
+    slew_ppm: int
+
+    @overload
+    def utc(self, monotonic_ns: int) -> int: ...
+    @overload
+    def utc(self, monotonic_ns: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]: ...
+    def utc(self, monotonic_ns: int | npt.NDArray[np.int64]) -> int | npt.NDArray[np.int64]:
+        """UTC nanoseconds; before the stretch the time runs evenly."""
+        passed_ns = monotonic_ns - self.from_ns
+        utc_ns = passed_ns + self.utc_ns
+        if self.slew_ppm == 0:
+            return utc_ns
+        if isinstance(passed_ns, int):
+            return utc_ns + min(max(passed_ns, 0), SLEW_NS) * self.slew_ppm // 1_000_000
+        return utc_ns + np.clip(passed_ns, 0, SLEW_NS) * self.slew_ppm // 1_000_000
 
 
 class Clock:
-    """Turns monotonic nanoseconds into UTC microseconds since 1970."""
+    """Turns monotonic nanoseconds into UTC microseconds since 1970.
+
+    Between two anchorings UTC is one continuous function of monotonic time, everywhere within 500 ppm of it, and what
+    it says of a time in the past never changes: so two times that follow each other keep their order, whenever they
+    are asked for.
+    """
 
     def __init__(
         self, *, wall_ns: Callable[[], int] = time.time_ns, monotonic_ns: Callable[[], int] = time.monotonic_ns
@@ -46,9 +87,20 @@ class Clock:
 
     def anchor(self) -> None:
         """Take the wall clock as it is now."""
-        self._anchor_ns = self.monotonic_ns()
-        self._anchor_us = self._wall_ns() // 1000
-        self._followed_ns = self._anchor_ns
+        self._begin(self.monotonic_ns(), self._wall_ns())
+
+    def resume(self, *, monotonic_ns: int, utc_us: int) -> None:
+        """Go on with the UTC of an earlier run of the recorder, rather than with the wall clock.
+
+        Args:
+            monotonic_ns: a monotonic time of this boot.
+            utc_us: the recorder's UTC at that time.
+        """
+        self._begin(monotonic_ns, utc_us * 1000)
+
+    def _begin(self, from_ns: int, utc_ns: int) -> None:
+        self._stretch = _Stretch(from_ns=from_ns, utc_ns=utc_ns, slew_ppm=0)
+        self._earlier: deque[_Stretch] = deque(maxlen=_MOST_STRETCHES)
         self._reported_us = 0
 
     @overload
@@ -57,7 +109,19 @@ class Clock:
     def utc_us(self, monotonic_ns: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]: ...
     def utc_us(self, monotonic_ns: int | npt.NDArray[np.int64]) -> int | npt.NDArray[np.int64]:
         """UTC microseconds since 1970 of a monotonic time (or of an array of them)."""
-        return self._anchor_us + (monotonic_ns - self._anchor_ns) // 1000
+        if isinstance(monotonic_ns, int):
+            return self._stretch_of(monotonic_ns).utc(monotonic_ns) // 1000
+        if not self._earlier or monotonic_ns.min(initial=self._stretch.from_ns) >= self._stretch.from_ns:
+            return self._stretch.utc(monotonic_ns) // 1000
+        return np.array([self._stretch_of(at).utc(at) // 1000 for at in monotonic_ns.tolist()], np.int64)
+
+    def _stretch_of(self, monotonic_ns: int) -> _Stretch:
+        stretch = self._stretch
+        for earlier in reversed(self._earlier):
+            if monotonic_ns >= stretch.from_ns:
+                break
+            stretch = earlier
+        return stretch
 
     def now_us(self) -> int:
         """UTC microseconds since 1970, now."""
@@ -69,24 +133,25 @@ class Clock:
         return self._wall_ns() // 1000 - self.now_us()
 
     def follow(self) -> ClockStep | None:
-        """Move a little towards the wall clock; call it about once a second.
+        """Look at the wall clock and move a little towards it in the second that follows; call it once a second.
 
         Returns:
             A step of the wall clock that was not reported yet, else None.
         """
         now_ns = self.monotonic_ns()
-        offset_us = self.offset_us
-        if abs(offset_us) > STEP_US:
-            self._followed_ns = now_ns
-            if abs(offset_us - self._reported_us) <= STEP_US:
-                return None
-            self._reported_us = offset_us
-            return ClockStep(offset_us=offset_us)
-        limit_us = int((now_ns - self._followed_ns) / 1000 * MAX_SLEW)
-        self._anchor_us += max(-limit_us, min(limit_us, offset_us))
-        self._followed_ns = now_ns
-        self._reported_us = 0
-        return None
+        offset_us = self._wall_ns() // 1000 - self.utc_us(now_ns)
+        is_step = abs(offset_us) > STEP_US
+        slew_ppm = 0 if is_step else max(-_MAX_SLEW_PPM, min(_MAX_SLEW_PPM, offset_us))
+        if slew_ppm or self._stretch.slew_ppm:
+            self._earlier.append(self._stretch)
+            self._stretch = _Stretch(from_ns=now_ns, utc_ns=self._stretch.utc(now_ns), slew_ppm=slew_ppm)
+        if not is_step:
+            self._reported_us = 0
+            return None
+        if abs(offset_us - self._reported_us) <= STEP_US:
+            return None
+        self._reported_us = offset_us
+        return ClockStep(offset_us=offset_us, utc_us=self.utc_us(now_ns))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -18,6 +18,7 @@ from hal.errors import DefinitionError
 from hal.limits import AddressRange
 from recorder.errors import ConfigurationError
 from recorder.transport_config import Seconds, TransportConfig
+from recorder.write_rules import WritesConfig
 
 ENVIRONMENT_PREFIX: Final = "ALD_"
 DEFAULT_FILE: Final = Path("config.toml")
@@ -49,6 +50,9 @@ class DatabaseConfig(_Section):
 
     dsn: SecretStr = SecretStr("")
     """postgresql://user:password@host:port/database"""
+    direct_dsn: SecretStr = SecretStr("")
+    """The same of the server itself, where dsn leads to a pooler in transaction mode: for migrations, notices and
+    upkeep; empty where dsn leads there."""
     schema_name: str = Field(default="ald", alias="schema", pattern=r"^[a-z_][a-z0-9_]{0,62}$")
     """Schema of its own for all tables."""
     pool_min: int = Field(default=5, ge=1, le=100)
@@ -64,7 +68,12 @@ class DatabaseConfig(_Section):
     lock_timeout_s: Seconds = 10
     """Longest wait for a lock."""
     prepared_statements: bool = True
-    """Switch off where the server allows no prepared statements."""
+    """Switch off behind a pooler in transaction mode (PgBouncer, port 6543 of managed services): then nothing is asked
+    of a connection that lasts longer than a transaction."""
+    bulk_load: bool = True
+    """Whether all definitions are loaded by one query; switched off, by one for each component."""
+    slow_statement_s: Seconds = 1.0
+    """A statement that takes longer is named in the log."""
 
     @model_validator(mode="after")
     def _pool_limits_agree(self) -> "DatabaseConfig":
@@ -158,7 +167,18 @@ class SpoolConfig(_Section):
     """The durable queue on disk between acquisition and database."""
 
     max_mib: int = Field(default=2048, ge=1, le=1_048_576)
-    """Largest size in MiB; beyond it idle data goes first, then the oldest, and every loss is counted."""
+    """Largest size of the file with its log, in MiB; beyond it idle data goes first, then the oldest, and every loss is
+    counted."""
+    durability: Literal["every_entry", "grouped"] = "every_entry"
+    """When a sample is on disk: every_entry syncs each at once; grouped syncs together what came within group_ms, which
+    spares an SD card, and a crash or a power cut can then cost so much."""
+    group_ms: int = Field(default=200, ge=10, le=2000)
+    """Longest wait of a sample for its sync where durability is grouped, in milliseconds."""
+
+    @property
+    def grouped_ms(self) -> int:
+        """How long appends wait for others; 0 where each is synced at once."""
+        return self.group_ms if self.durability == "grouped" else 0
 
 
 class WriterConfig(_Section):
@@ -168,6 +188,30 @@ class WriterConfig(_Section):
     """Rows in one transaction, at most."""
     backoff_max_s: Seconds = 2.0
     """Longest pause between two attempts while the database is away."""
+
+
+class SetValuesConfig(_Section):
+    """Desired set-values: how long they are served without asking the database."""
+
+    ttl_s: float = Field(default=300.0, ge=0, le=86_400)
+    """How long a desired set-value is served from the cache; 0 switches the cache off."""
+    refresh_s: Seconds = 60.0
+    """Pause between two refreshes of all of them, each one query."""
+    stale_after_s: Seconds = 300.0
+    """Age from which a desired set-value is stale, and its limits allow no write."""
+    on_drift: Literal["record", "follow", "alarm"] = "record"
+    """What to do where the tool holds another set-value than is desired: record the change, let the desired value
+    follow the tool, or record it and let an alarm stand."""
+    drift_after_s: Seconds = 2.0
+    """How long they must differ."""
+
+
+class ClockConfig(_Section):
+    """The clock of this computer, by which all samples get their time."""
+
+    wait_s: float = Field(default=30.0, ge=0, le=600)
+    """How long a start waits, at most, for a clock that is synchronised by NTP; 0 waits never. A run that goes on is
+    not waited with, nor is a clock waited for again that did not come the last time."""
 
 
 class RetentionConfig(_Section):
@@ -208,6 +252,9 @@ class Config(BaseSettings):
     process: ProcessConfig = ProcessConfig()
     spool: SpoolConfig = SpoolConfig()
     writer: WriterConfig = WriterConfig()
+    set_values: SetValuesConfig = SetValuesConfig()
+    writes: WritesConfig = WritesConfig()
+    clock: ClockConfig = ClockConfig()
     retention: RetentionConfig = RetentionConfig()
     control: ControlConfig = ControlConfig()
     log: LogConfig = LogConfig()
@@ -219,6 +266,14 @@ class Config(BaseSettings):
             if not re.fullmatch(r"[a-z0-9_]+", name):
                 raise ValueError(f"{name!r} is not a device name: use small letters, digits and _")
         return devices
+
+    @model_validator(mode="after")
+    def _rules_name_devices(self) -> "Config":
+        for rule in self.writes.allow:
+            if self.devices and rule.device not in self.devices:
+                known = ", ".join(sorted(self.devices))
+                raise ValueError(f"writes.allow: {rule.device!r} is no device of this file; there are: {known}")
+        return self
 
     @classmethod
     def settings_customise_sources(
@@ -251,6 +306,14 @@ class Config(BaseSettings):
                 "for example postgresql://recorder:password@host/ald"
             )
         return dsn
+
+    def require_server_dsn(self) -> str:
+        """The DSN that leads to the server itself and not to a pooler.
+
+        Raises:
+            ConfigurationError: there is none.
+        """
+        return self.database.direct_dsn.get_secret_value() or self.require_dsn()
 
 
 def load(path: Path | None = None) -> Config:

@@ -2,38 +2,41 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import structlog
 
 from hal.device import Device
-from hal.health import DeviceEvent, DeviceState
-from hal.hole import Hole
 from hal.limits import PlanLimits
 from hal.load import DeviceLoad
 from recorder.acquisition import DeviceHooks, PlannedDevice, make_samplers, plan_devices, plan_limits, resolve_roles
+from recorder.auditor import Auditor
 from recorder.clock import Clock, is_synchronised
+from recorder.clock_watch import ClockWait, ClockWatch
 from recorder.config import Config
 from recorder.control import serve
 from recorder.database import Database, DatabaseSettings
 from recorder.definition_source import DefinitionSource
 from recorder.definitions import DefinitionSet
-from recorder.entry import Entry, EntryKind
-from recorder.errors import UsageError
+from recorder.desired import Desired
+from recorder.event_log import EventLog
+from recorder.holder import Holder
 from recorder.hole_file import HoleFile
 from recorder.instance import only_recorder_of
+from recorder.kept_clock import start_clock
 from recorder.latency import LatencyRecorder
+from recorder.loop_lag import LoopLag
 from recorder.maintenance import maintain
 from recorder.overload import fit, measure_round_trip_ms
 from recorder.probe import identify_handler, probe_handler
 from recorder.process import ProcessTracker
 from recorder.process_id import ProcessIdMint
 from recorder.recording import Recording
-from recorder.run import RunContext, RunLabels
+from recorder.run import RunContext
+from recorder.run_commands import run_handlers
 from recorder.sampler import Sampler
 from recorder.slot_timer import SlotTimer
 from recorder.spool import Spool
@@ -48,12 +51,6 @@ _MEASURE_S: Final = 1.0
 _SCAN_END_S: Final = 2.0
 _DRAIN_S: Final = 6.0
 """Together with `_SCAN_END_S` and the closing below the 10 s in which SIGTERM must end."""
-_EVENTS: Final = {
-    DeviceState.CONNECTED: "device_connected",
-    DeviceState.CONNECTING: "device_lost",
-    DeviceState.BACKING_OFF: "device_unreachable",
-    DeviceState.STOPPED: "device_stopped",
-}
 
 log = structlog.get_logger()
 
@@ -70,22 +67,27 @@ class Daemon:
         self._stop = asyncio.Event()
         self._clock = Clock()
         self._latency = LatencyRecorder()
+        self._lag = LoopLag()
         self._timer = SlotTimer()
         self._definitions: DefinitionSet | None = None
         self._planned: list[PlannedDevice] = []
         database = config.database
+        self._holder = Holder.here(config.recorder.number)
         self._source = DefinitionSource(
             machine=config.recorder.machine,
             dsn=config.require_dsn(),
             schema=database.schema_name,
+            prepared_statements=database.prepared_statements,
+            is_bulk=database.bulk_load,
             last_good=config.recorder.data_directory / "definitions.json",
             socket=config.control_socket,
         )
         self._database = Database(
             DatabaseSettings(
                 dsn=config.require_dsn(),
+                direct_dsn=config.require_server_dsn(),
                 schema=database.schema_name,
-                application_name=f"ald-recorder/{config.recorder.number}",
+                application_name=self._holder.application_name,
                 pool_min=database.pool_min,
                 pool_max=database.pool_max,
                 connect_timeout_s=database.connect_timeout_s,
@@ -94,6 +96,7 @@ class Daemon:
                 lock_timeout_s=database.lock_timeout_s,
                 prepared=PREPARED,
                 prepared_statements=database.prepared_statements,
+                slow_statement_s=database.slow_statement_s,
             )
         )
         self._watching = Watching(lambda: self._planned, self._database, cycles_total=config.process.cycles_total)
@@ -122,23 +125,35 @@ class Daemon:
                 Spool(
                     folder / "spool.sqlite3",
                     max_bytes=self._config.spool.max_mib * 1024 * 1024,
+                    group_ms=self._config.spool.grouped_ms,
                     on_failure=lambda line: log.error("spool_failed", error=line),
                 )
             )
             if spool.set_aside is not None:
                 log.error("spool_damaged", set_aside=str(spool.set_aside))
-                self._append_event(spool, "spool_set_aside", {"file": spool.set_aside.name})
             stack.push_async_callback(self._database.close)
             definitions = await self._source.obtain(self._stop)
             if definitions is not None:
-                await self._record(spool, definitions)
+                # what is wrong in the configuration is said before anybody waits for a clock
+                plan_devices(
+                    self._config,
+                    definitions,
+                    resolve_roles(self._config.process, definitions),
+                    DeviceHooks(on_event=lambda _event: None),
+                )
+            wait = ClockWait(wait_s=self._config.clock.wait_s, state=spool.state)
+            if definitions is not None:
+                await wait.wait(self._stop, socket=self._config.control_socket, machine=self._config.recorder.machine)
+            if definitions is not None and not self._stop.is_set():
+                await self._record(spool, definitions, wait)
         log.info("stopped")
 
-    async def _record(self, spool: Spool, definitions: DefinitionSet) -> None:
+    async def _record(self, spool: Spool, definitions: DefinitionSet, wait: ClockWait) -> None:
         config = self._config
         roles = resolve_roles(config.process, definitions)
         self._definitions = definitions
         state = spool.state
+        start_clock(self._clock, state)
         tracker = ProcessTracker(
             mint=ProcessIdMint(recorder=config.recorder.number),
             context=RunContext(
@@ -161,19 +176,34 @@ class Daemon:
             state=state,
             sleep=self._timer.sleep,
         )
+        recording.is_clock_worth_waiting = wait.is_worth_waiting
+        watch = ClockWatch(recording)
+        watch.look()
         holes = HoleFile(config.recorder.data_directory / "refused_addresses.json")
+        events = EventLog(spool, self._clock, see=self._watching.see)
         hooks = DeviceHooks(
-            on_event=lambda event: self._device_event(spool, event),
+            on_event=events.device,
             holes_of=holes.of,
-            on_holes=lambda device, now: self._keep_holes(spool, holes, device, now),
-            on_watch=lambda device, kind, detail: self._watch_event(spool, device, kind, detail),
+            on_holes=lambda device, now: events.holes(holes, device, now),
+            on_watch=lambda device, kind, detail: events.warn(kind, detail, device=device),
         )
         self._planned = list(plan_devices(config, definitions, roles, hooks))
-        self._tell_plan_warnings()
+        events.plan_warnings(self._planned)
+        devices = {item.device.name: item.device for item in self._planned}
+        desired = Desired(
+            config=config,
+            database=self._database,
+            listen_dsn=config.require_server_dsn(),
+            definitions=definitions,
+            recording=recording,
+            events=events,
+            device_of=devices.get,
+        )
+        recording.lookers.append(desired.look)
         writer = Writer(
             database=self._database,
             spool=spool,
-            recorder=config.recorder.number,
+            holder=self._holder,
             machine=config.recorder.machine,
             clock=self._clock,
             latency=self._latency,
@@ -181,10 +211,14 @@ class Daemon:
             max_rows=config.writer.max_rows,
             backoff_max_s=config.writer.backoff_max_s,
         )
-        async with self._control(recording, writer), asyncio.TaskGroup() as tasks:
+        auditor = Auditor(database=self._database, spool=spool, recorder=config.recorder.number)
+        async with self._control(recording, writer, auditor, desired), asyncio.TaskGroup() as tasks:
             writing = tasks.create_task(writer.run(), name="writer")
             others = [tasks.create_task(item.device.run(), name=f"device {item.device.name}") for item in self._planned]
-            others.append(tasks.create_task(self._follow_clock(recording), name="clock"))
+            others.append(tasks.create_task(watch.run(), name="clock"))
+            others.append(tasks.create_task(self._lag.run(), name="event loop lag"))
+            others.append(tasks.create_task(auditor.run(), name="audit"))
+            others.append(tasks.create_task(desired.run(), name="desired set-values"))
             others.append(
                 tasks.create_task(
                     maintain(
@@ -197,8 +231,9 @@ class Daemon:
                 )
             )
             await self._unless_stopped(self._meet_devices())
-            await self._unless_stopped(self._fit_plans(spool))
+            await self._unless_stopped(self._fit_plans(events))
             samplers = make_samplers(self._planned, recording)
+            self._tell_changed_plans(events, recording, {sampler.key for sampler in samplers})
             sampling = [self._sample(tasks, sampler) for sampler in samplers if sampler.has_roles]
             if tracker.current is not None and not tracker.current.confirmed:
                 # ask the tool whether the run still goes on before anything else is counted to it
@@ -254,7 +289,7 @@ class Daemon:
                 for item in self._planned:
                     tasks.create_task(item.device.wait_connected())
 
-    async def _fit_plans(self, spool: Spool) -> None:
+    async def _fit_plans(self, events: EventLog) -> None:
         """Set measured round trips against the scan intervals; a device that is not there yet is not judged.
 
         Raises:
@@ -262,9 +297,7 @@ class Daemon:
         """
 
         def tell(kind: str, load: DeviceLoad, meaning: str) -> None:
-            log.warning(kind, device=load.device, reason=load.explain(), meaning=meaning)
-            detail = {"reason": load.explain(), "meaning": meaning}
-            self._append_event(spool, kind, detail, device=load.device)
+            events.warn(kind, {"reason": load.explain(), "meaning": meaning}, device=load.device)
 
         fitted = []
         for item in self._planned:
@@ -287,58 +320,21 @@ class Daemon:
         if spool.depth.entries:
             log.warning("left_in_spool", entries=spool.depth.entries, writer=writer.state)
 
-    async def _follow_clock(self, recording: Recording) -> None:
-        """Lead UTC after the wall clock, and say when that was moved."""
-        while True:
-            await asyncio.sleep(1.0)
-            step = self._clock.follow()
-            if step is not None:
-                log.warning("clock_was_moved", offset_us=step.offset_us)
-                recording.clock_was_moved = True
-                self._append_event(recording.spool, "clock_step", {"offset_us": step.offset_us})
-            context = recording.tracker.context
-            recording.tracker.context = replace(context, clock_synchronised=is_synchronised())
-
-    def _device_event(self, spool: Spool, event: DeviceEvent) -> None:
-        kind = _EVENTS[event.state]
-        level = log.info if event.state is DeviceState.CONNECTED else log.warning
-        level(kind, device=event.device, reason=event.reason)
-        detail = {} if event.reason is None else {"reason": event.reason}
-        self._append_event(spool, kind, detail, device=event.device)
-
-    def _tell_plan_warnings(self) -> None:
-        """Say what the read plans cannot do, before the first scan."""
-        for item in self._planned:
-            for interval_ms, plan in item.plans.items():
-                for warning in plan.warnings:
-                    name = item.device.name
-                    log.warning(warning.code, device=name, interval_ms=interval_ms, reason=warning.message)
-
-    def _keep_holes(self, spool: Spool, file: HoleFile, device: str, holes: Sequence[Hole]) -> None:
-        try:
-            found, gone = file.replace(device, holes)
-        except OSError as error:
-            log.warning("refused_addresses_not_kept", device=device, reason=str(error))
+    @staticmethod
+    def _tell_changed_plans(events: EventLog, recording: Recording, keys: set[str]) -> None:
+        """Record which devices and intervals came or went while no recorder was there, for the audit of its run."""
+        before = recording.last_slots
+        if recording.resumed is None or keys == before.keys():
             return
-        for kind, changed in (("address_refused", found), ("address_answers_again", gone)):
-            if changed:
-                log.warning(kind, device=device, addresses=[str(hole) for hole in changed])
-                self._append_event(spool, kind, {"addresses": [hole.to_plain() for hole in changed]}, device=device)
-
-    def _watch_event(self, spool: Spool, device: str, kind: str, detail: Mapping[str, object]) -> None:
-        log.warning(kind, device=device, **detail)
-        self._append_event(spool, kind, detail, device=device)
-
-    def _append_event(self, spool: Spool, kind: str, detail: Mapping[str, object], *, device: str = "") -> None:
-        header = {"event": kind, "occurred_us": self._clock.now_us(), "device": device, "detail": dict(detail)}
-        entry = Entry(kind=EntryKind.EVENT, header=header)
-        self._watching.see([entry])
-        future = spool.append([entry])
-        # a spool that cannot be written says so itself, and keeps the event for the next append
-        future.add_done_callback(lambda done: done.cancelled() or done.exception())
+        detail = {"added": sorted(keys - before.keys()), "dropped": sorted(before.keys() - keys)}
+        events.append("plan_changed", detail)
+        for key in detail["dropped"]:
+            del before[key]
 
     @asynccontextmanager
-    async def _control(self, recording: Recording, writer: Writer) -> AsyncIterator[None]:
+    async def _control(
+        self, recording: Recording, writer: Writer, auditor: Auditor, desired: Desired
+    ) -> AsyncIterator[None]:
         async def status(_request: Mapping[str, Any]) -> dict[str, Any]:
             assert self._definitions is not None
             return picture(
@@ -348,33 +344,12 @@ class Daemon:
                 planned=self._planned,
                 recording=recording,
                 writer=writer,
+                auditor=auditor,
+                desired=desired,
                 database=self._database,
                 tally=self._watching.tally,
+                lag=self._lag,
             )
-
-        async def runs_start(request: Mapping[str, Any]) -> dict[str, Any]:
-            labels = RunLabels(
-                **{name: str(request.get(name, "")) for name in ("operator", "lot", "substrate", "note")}
-            )
-            try:
-                entries = recording.tracker.start_manual(
-                    self._clock.now_us(), recipe=str(request.get("recipe", "")), labels=labels
-                )
-            except ValueError as error:
-                raise UsageError(str(error)) from error
-            await recording.spool_now(entries)
-            assert recording.tracker.current is not None
-            return {"run": recording.tracker.current.process_id}
-
-        async def runs_stop(_request: Mapping[str, Any]) -> dict[str, Any]:
-            current = recording.tracker.current
-            try:
-                entries = recording.tracker.stop(self._clock.now_us())
-            except ValueError as error:
-                raise UsageError(str(error)) from error
-            await recording.spool_now(entries)
-            assert current is not None
-            return {"run": current.process_id}
 
         def probed() -> list[tuple[Device, PlanLimits]]:
             return [(item.device, plan_limits(self._config.devices[item.device.name])) for item in self._planned]
@@ -383,8 +358,8 @@ class Daemon:
         handlers = {
             **self._watching.handlers(self._definitions, recording),
             "status": status,
-            "runs_start": runs_start,
-            "runs_stop": runs_stop,
+            **run_handlers(recording),
+            **desired.handlers(),
             "probe": probe_handler(probed),
             "identify": identify_handler(probed),
         }

@@ -20,9 +20,10 @@ KNOWN_COLUMNS: Final = (
     *("write_address", "set_value_parameter", "range_low", "range_high", "sentinels", "tolerance"),
     *("scan_interval_ms", "coherence_group"),
 )
-_TYPES: Final = {"float": DataType.FLOAT32, "double": DataType.FLOAT64, "bool": DataType.BINARY} | {
+TYPES: Final = {"float": DataType.FLOAT32, "double": DataType.FLOAT64, "bool": DataType.BINARY} | {
     data_type.value: data_type for data_type in DataType
 }
+"""Words for data types; text is ascii with its length in words."""
 _TRUE: Final = frozenset({"true", "1", "yes", "t"})
 _FALSE: Final = frozenset({"false", "0", "no", "f", ""})
 _MOST_TEXT_WORDS: Final = 125
@@ -65,10 +66,26 @@ def read_definition_file(path: Path, *, word_order: WordOrder = WordOrder.CDAB) 
         raise UsageError(f"{path}:{line}: not UTF-8 text; save it as CSV UTF-8; nothing was imported") from error
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}; give the path of a CSV file") from error
+    return definitions_of_rows(path, _rows(path, text), word_order=word_order)
+
+
+def definitions_of_rows(
+    path: Path, rows: Iterator[tuple[int, Mapping[str, str]]], *, word_order: WordOrder
+) -> DefinitionFile:
+    """Examine rows, wherever they come from.
+
+    Args:
+        path: what messages call the place.
+        rows: line and fields by column; those of `REQUIRED_COLUMNS` are there.
+        word_order: of rows that do not say their own.
+
+    Raises:
+        UsageError: a row cannot be understood; the message names place, line and column.
+    """
     located: dict[str, Located] = {}
     findings: list[Finding] = []
     faults: list[str] = []
-    for line, row in _rows(path, text):
+    for line, row in rows:
         try:
             item = Located(definition=_definition(row, line, word_order, findings), line=line)
         except _FaultError as fault:
@@ -193,8 +210,8 @@ def _place(row: Mapping[str, str], doubt: Any) -> dict[str, Any]:
         doubt("unknown_kind", f"modbus_type {kind_text!r} is none of {', '.join(RegisterKind)}")
         return {}
     type_name, _, length_text = type_text.partition(":")
-    if type_name not in _TYPES:
-        doubt("unknown_type", f"data_type {type_text!r} is none of {', '.join(sorted(_TYPES))}, ascii:N")
+    if type_name not in TYPES:
+        doubt("unknown_type", f"data_type {type_text!r} is none of {', '.join(sorted(TYPES))}, ascii:N")
         return {}
     if not address_text.isdecimal() or int(address_text) > LAST_ADDRESS:
         doubt("impossible_address", f"address {address_text} is not one of 0…{LAST_ADDRESS}")
@@ -206,7 +223,7 @@ def _place(row: Mapping[str, str], doubt: Any) -> dict[str, Any]:
     return {
         "register_kind": RegisterKind(kind_text),
         "address": int(address_text),
-        "data_type": _TYPES[type_name],
+        "data_type": TYPES[type_name],
         "length": length,
         "bit": _whole(row, "bit", 0, 15),
     }

@@ -26,6 +26,8 @@ class DefinitionSource:
 
     Args:
         dsn: of the database.
+        prepared_statements: false where that is a pooler in transaction mode.
+        is_bulk: false loads each component by a query of its own.
         last_good: file of the last good copy.
         socket: control socket, on which `status` answers while there is nothing to record yet.
 
@@ -33,9 +35,21 @@ class DefinitionSource:
         used: where the definitions came from; empty before.
     """
 
-    def __init__(self, *, machine: str, dsn: str, schema: str, last_good: Path, socket: Path) -> None:
+    def __init__(
+        self,
+        *,
+        machine: str,
+        dsn: str,
+        schema: str,
+        last_good: Path,
+        socket: Path,
+        prepared_statements: bool = True,
+        is_bulk: bool = True,
+    ) -> None:
         self._machine = machine
         self._dsn = dsn
+        self._prepared_statements = prepared_statements
+        self._is_bulk = is_bulk
         self._schema = schema
         self._last_good = last_good
         self._socket = socket
@@ -59,8 +73,11 @@ class DefinitionSource:
 
     async def _try(self) -> DefinitionSet | None:
         try:
-            async with asyncio.timeout(DATABASE_WAIT_S), single_session(self._dsn, self._schema) as session:
-                loaded = await load_definitions(session, self._machine)
+            async with (
+                asyncio.timeout(DATABASE_WAIT_S),
+                single_session(self._dsn, self._schema, prepared_statements=self._prepared_statements) as session,
+            ):
+                loaded = await load_definitions(session, self._machine, is_bulk=self._is_bulk)
         except (DatabaseError, DefinitionsError, TimeoutError) as error:
             reason = str(error) or f"the database did not answer within {DATABASE_WAIT_S:g} s"
         else:

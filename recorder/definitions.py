@@ -150,14 +150,26 @@ class DefinitionSet(BaseModel):
             ) from error
 
 
-async def load_definitions(session: Session, machine: str) -> DefinitionSet:
-    """Load all active definitions of a machine in one query.
+async def load_definitions(session: Session, machine: str, *, is_bulk: bool = True) -> DefinitionSet:
+    """Load all active definitions of a machine, in one query.
+
+    Args:
+        session: where to ask.
+        machine: whose.
+        is_bulk: false asks once for each component: as many round trips more.
 
     Raises:
         DefinitionsError: none are there, or not all of them arrived.
         DatabaseError: the database cannot be asked.
     """
-    rows = await session.fetch("load_definitions", machine)
+    if is_bulk:
+        rows = await session.fetch("load_definitions", machine)
+    else:
+        rows = [
+            row
+            for component in await session.fetch("active_components", machine)
+            for row in await session.fetch("load_definitions_of_component", machine, component["name"])
+        ]
     if not rows:
         raise DefinitionsError(
             f"machine {machine!r} has no definitions; import them: ald-recorder definitions import FILE.csv"

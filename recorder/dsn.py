@@ -1,8 +1,12 @@
 """A DSN in words that show nothing of its password."""
 
-from urllib.parse import unquote, urlsplit
+from pathlib import Path
+from typing import Final
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from recorder.errors import ConfigurationError
+
+_FILES: Final = ("sslrootcert", "sslcert", "sslkey")
 
 
 def describe_dsn(dsn: str) -> str:
@@ -27,3 +31,19 @@ def wrong_dsn(error: Exception) -> ConfigurationError:
         f"[database] dsn: {reason}; expected postgresql://user:password@host/name, special characters of the password "
         "percent-encoded"
     )
+
+
+def check_files(dsn: str) -> None:
+    """See that the files that a DSN names are there: what connects says only that some file is not.
+
+    Raises:
+        ConfigurationError: naming the first that is not.
+    """
+    try:
+        query = parse_qs(urlsplit(dsn).query)
+    except ValueError:
+        return  # whoever connects says so
+    for name in _FILES:
+        for path in query.get(name, ()):
+            if not Path(path).expanduser().is_file():
+                raise ConfigurationError(f"[database] dsn: {name}: {path}: no such file; give the path of a PEM file")

@@ -6,11 +6,16 @@ their column list.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final, Self
 
-FORMAT_VERSION: Final = 1
+from recorder.slot_packing import pack, unpack
+
+FORMAT_VERSION: Final = 2
+"""1 did not say which slots a count counts; it is still read."""
+MOST_PLAIN_COUNTS: Final = 128
+"""Counts of an entry beyond which they are packed; the tombstone of an outage has thousands."""
 COLUMNS: Final = ("timestamp", "process_id", "value", "set_value", "parameter_id", "quality")
 
 
@@ -24,6 +29,8 @@ class EntryKind(StrEnum):
     """A clock, device, spool or recorder event."""
     ACCOUNTING = "accounting"
     """Outcomes of slots that made no rows, or the tombstone of rows that were shed."""
+    UNKNOWN = "unknown"
+    """What this release cannot read; its header is kept as ``spooled``, in hex, beside the ``reason``."""
 
 
 class Outcome(StrEnum):
@@ -48,6 +55,7 @@ class SlotCount:
         minute: UTC seconds since 1970 of the start of the minute.
         cause: short cause of a failure or a loss; empty where there is nothing to say.
         rows: rows that these slots store.
+        slots_at: the numbers of these slots as half-open ranges; empty where an older release did not say.
     """
 
     process_id: int
@@ -58,6 +66,38 @@ class SlotCount:
     cause: str = ""
     slots: int
     rows: int
+    slots_at: Sequence[tuple[int, int]] = ()
+
+    @classmethod
+    def from_plain(cls, fields: Sequence[Any]) -> Self:
+        """Build a count from what `Entry.encode_header` wrote; format 1 ends with the rows."""
+        process_id, device, interval_ms, minute, outcome, cause, slots, rows, *slots_at = fields
+        return cls(
+            process_id=process_id,
+            device=device,
+            interval_ms=interval_ms,
+            minute=minute,
+            outcome=Outcome(outcome),
+            cause=cause,
+            slots=slots,
+            rows=rows,
+            slots_at=tuple((first, end) for ranges in slots_at for first, end in ranges),
+        )
+
+    @property
+    def key(self) -> tuple[int, str, int, int, Outcome, str]:
+        """What counts must have in common to be summed."""
+        return self.process_id, self.device, self.interval_ms, self.minute, self.outcome, self.cause
+
+    def plus(self, later: "SlotCount") -> "SlotCount":
+        """The sum with a count of the same key, of later slots."""
+        slots_at: Sequence[tuple[int, int]] = ()
+        if self.slots_at and later.slots_at:
+            *before, (first, end) = self.slots_at
+            (next_first, next_end), *after = later.slots_at
+            joint = [(first, next_end)] if end == next_first else [(first, end), (next_first, next_end)]
+            slots_at = (*before, *joint, *after)
+        return replace(self, slots=self.slots + later.slots, rows=self.rows + later.rows, slots_at=slots_at)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,6 +127,13 @@ class Entry:
 
         Text that is no Unicode (a lone surrogate in what somebody typed) is stored with question marks.
         """
+        counts: list[Sequence[Any]] = [
+            (s.process_id, s.device, s.interval_ms, s.minute, s.outcome, s.cause, s.slots, s.rows, s.slots_at)
+            for s in self.accounting
+        ]
+        packed: list[list[Any]] = []
+        if len(counts) > MOST_PLAIN_COUNTS:
+            counts, packed = pack(counts)
         return json.dumps(
             {
                 "version": FORMAT_VERSION,
@@ -96,10 +143,8 @@ class Entry:
                 "first_us": self.first_us,
                 "last_us": self.last_us,
                 "is_idle": self.is_idle,
-                "accounting": [
-                    (s.process_id, s.device, s.interval_ms, s.minute, s.outcome, s.cause, s.slots, s.rows)
-                    for s in self.accounting
-                ],
+                "accounting": counts,
+                **({"packed": packed} if packed else {}),
                 "header": dict(self.header),
             },
             ensure_ascii=False,
@@ -124,17 +169,7 @@ class Entry:
             rows=rows,
             row_count=content["row_count"],
             accounting=tuple(
-                SlotCount(
-                    process_id=process_id,
-                    device=device,
-                    interval_ms=interval_ms,
-                    minute=minute,
-                    outcome=Outcome(outcome),
-                    cause=cause,
-                    slots=slots,
-                    rows=row_count,
-                )
-                for process_id, device, interval_ms, minute, outcome, cause, slots, row_count in content["accounting"]
+                SlotCount.from_plain(fields) for fields in (*content["accounting"], *unpack(content.get("packed", ())))
             ),
             first_us=content["first_us"],
             last_us=content["last_us"],
@@ -147,17 +182,7 @@ class Entry:
             kind=EntryKind.ACCOUNTING,
             header={**self.header, "shed": cause, "lost_rows": self.row_count},
             accounting=tuple(
-                SlotCount(
-                    process_id=s.process_id,
-                    device=s.device,
-                    interval_ms=s.interval_ms,
-                    minute=s.minute,
-                    outcome=Outcome.SHED if s.rows else s.outcome,
-                    cause=cause if s.rows else s.cause,
-                    slots=s.slots,
-                    rows=0,
-                )
-                for s in self.accounting
+                replace(s, outcome=Outcome.SHED, cause=cause, rows=0) if s.rows else s for s in self.accounting
             ),
             is_idle=self.is_idle,
         )

@@ -6,6 +6,7 @@ RecorderError                        exit status 1
 ├── OutsideError               (3)   something outside is not there
 │   ├── DatabaseError
 │   │   ├── DatabaseUnreachableError   no connection, or it was lost (also a ConnectionError)
+│   │   ├── ContentRefusedError        refused for what was written: it would be again
 │   │   ├── StreamFencedError          a newer epoch of this recorder writes
 │   │   ├── StreamOutOfStepError       the watermark is not where this spool left it
 │   │   ├── RecorderClaimedError       another machine holds this recorder number
@@ -13,8 +14,13 @@ RecorderError                        exit status 1
 │   ├── DaemonAwayError              nobody listens on the control socket
 │   ├── AlreadyRunningError          another daemon holds the data directory
 │   ├── SpoolError                   the spool on disk cannot be opened or written
+│   │   └── StreamChangedError         a damaged spool was replaced: its successor must be claimed
 │   ├── EmbeddedError                the embedded PostgreSQL (recorder.embedded.errors)
-│   └── DemoError                    the demonstration could not be carried through
+│   ├── DemoError                    the demonstration could not be carried through
+│   └── LabError                     a scenario of the fault lab could not be carried through
+├── SetValueError                    a set-value that is not known, or not known well enough
+│   ├── SetValueUnknownError           nobody has said, or the database is away
+│   └── StaleLimitsError               nothing may be written by limits this old
 └── DefinitionsError           (2)   the definitions in the database are not complete or not sound
 """
 
@@ -41,6 +47,18 @@ class DefinitionsError(RecorderError):
     exit_status = 2
 
 
+class SetValueError(RecorderError):
+    """A set-value cannot be told or used."""
+
+
+class SetValueUnknownError(SetValueError):
+    """There is no such parameter, or it was never read and the database is away."""
+
+
+class StaleLimitsError(SetValueError):
+    """The limits that would allow a write are too old, or were changed since."""
+
+
 class OutsideError(RecorderError):
     """Something outside this program is not there."""
 
@@ -53,6 +71,24 @@ class DatabaseError(OutsideError):
 
 class DatabaseUnreachableError(DatabaseError, ConnectionError):
     """There is no connection to PostgreSQL."""
+
+
+class ContentRefusedError(DatabaseError):
+    """PostgreSQL refused something for what it is, and would again.
+
+    Attributes:
+        sqlstate: PostgreSQL's code, or `UNWRITABLE` where this release cannot even ask.
+        said: what PostgreSQL said, without place and operation.
+    """
+
+    UNWRITABLE = "ALQ01"
+    CLASSES = frozenset({"21", "22", "23", "44", "54", "P0"})
+    """Classes of SQLSTATE that speak of content: cardinality, data, integrity, WITH CHECK OPTION, limits, RAISE."""
+
+    def __init__(self, message: str, *, sqlstate: str = UNWRITABLE, said: str | None = None) -> None:
+        super().__init__(message)
+        self.sqlstate = sqlstate
+        self.said = message if said is None else said
 
 
 class StreamFencedError(DatabaseError):
@@ -79,5 +115,13 @@ class SpoolError(OutsideError):
     """The spool on disk cannot be opened or written."""
 
 
+class StreamChangedError(SpoolError):
+    """A damaged spool file was replaced by a new one, which is another stream."""
+
+
 class DemoError(OutsideError):
     """The demonstration could not be carried through."""
+
+
+class LabError(OutsideError):
+    """A scenario of the fault lab could not be carried through."""

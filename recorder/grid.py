@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from recorder.clock import Clock
 
@@ -12,7 +12,7 @@ class Slot:
     """A due time on the grid.
 
     Attributes:
-        number: increases by one an interval, across restarts too.
+        number: increases by one an interval within a process, across restarts too.
         due_ns: monotonic nanoseconds.
         skipped: slots just before this one that could not start.
     """
@@ -23,12 +23,12 @@ class Slot:
 
 
 class Grid:
-    """The slots of one scan interval; the grid never shifts, whatever a scan takes.
+    """The slots of one scan interval; the grid never shifts, whatever a scan takes and whatever the wall clock does.
 
     Args:
         interval_ms: distance of two slots.
         clock: anchors the grid to UTC once.
-        after: the last slot that an earlier run of the recorder used; a number is never used twice.
+        after: the last slot that an earlier run of the recorder used; a number is never used twice in a process.
         sleep: waits a number of seconds.
     """
 
@@ -61,3 +61,19 @@ class Grid:
         slot = Slot(number=number, due_ns=due_ns, skipped=number - self._next)
         self._next = number + 1
         return slot
+
+    def renumber(self, slot: Slot) -> Slot:
+        """Number the latest slot, and all that follow, by the UTC that is in force now; due times stay as they are.
+
+        For the first slot of a process, and no other: within one, numbers have no hole and none comes twice. Numbers
+        that tell the time to within an interval are kept, lest a clock that is led after the wall clock change them
+        back and forth.
+        """
+        interval_us = self.interval_ms * 1000
+        due_us = self._clock.utc_us(slot.due_ns)
+        if abs(due_us - slot.number * interval_us) < interval_us:
+            return slot
+        moved = due_us // interval_us - slot.number
+        self.first += moved
+        self._next += moved
+        return replace(slot, number=slot.number + moved)

@@ -87,7 +87,7 @@ class LatencyRecorder:
 
     def summary_ms(self) -> Mapping[str, Mapping[str, float]]:
         """Per stage: count, and p50, p95, p99, max in milliseconds."""
-        return {stage: _summary(histogram) for stage, histogram in self._histograms.items()}
+        return {stage: summary_ms(histogram) for stage, histogram in self._histograms.items()}
 
     def recent_ms(self) -> Mapping[str, Mapping[str, Any]]:
         """Per stage the same of the last minute, and the highest of each 5 s of the last five."""
@@ -95,7 +95,8 @@ class LatencyRecorder:
         return {stage: recent.summary_ms(now_ns) for stage, recent in self._recent.items()}
 
 
-def _summary(histogram: Histogram) -> Mapping[str, float]:
+def summary_ms(histogram: Histogram) -> Mapping[str, float]:
+    """Count, and p50, p95, p99, max in milliseconds."""
     figures = zip(_PERCENTILES, histogram.percentiles_us(_PERCENTILES), strict=True)
     return {
         "count": histogram.count,

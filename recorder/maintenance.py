@@ -1,17 +1,24 @@
-"""Care that must not wait for a person: tomorrow's partition, retention, and a word before the disk is full."""
+"""Care that must not wait for a person: tomorrow's partition, retention, summaries, and a word before a full disk."""
 
 import asyncio
 import shutil
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from recorder.database import Database
+from recorder.care.summaries import summarise_ended_runs
+from recorder.database import Database, Session
 from recorder.errors import DatabaseError
 
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
 INTERVAL_S: Final = 600.0
+SUMMARY_INTERVAL_S: Final = 30.0
+"""Most that a run waits for its summaries after its end: one look-up in a small index each time."""
 
 log = structlog.get_logger()
 
@@ -44,13 +51,13 @@ async def make_partitions_ahead(database: Database, today: date) -> None:
             await session.execute("ensure_day_partition", day)
 
 
-async def drop_old_partitions(database: Database, today: date, *, keep_days: int) -> list[str]:
+async def drop_old_days(session: Session, today: date, *, keep_days: int) -> list[str]:
     """Drop whole days of points older than the retention; returns the names of what was dropped.
 
     The earlier of this machine's day and the database's counts, so that a clock that is ahead drops nothing.
 
     Args:
-        database: an open pool.
+        session: of a role that may drop them.
         today: UTC.
         keep_days: whole days to keep; 0 keeps all.
 
@@ -60,28 +67,84 @@ async def drop_old_partitions(database: Database, today: date, *, keep_days: int
     if keep_days == 0:
         return []
     dropped = []
-    async with database.session() as session:
-        said = await session.fetch_one("database_day")
-        assert said is not None
-        first_kept = min(today, said["day"]) - timedelta(days=keep_days)
-        for row in await session.fetch("old_day_partitions", first_kept):
-            name: str = row["name"]
-            day = datetime.strptime(name[-8:], "%Y%m%d").replace(tzinfo=UTC).date()
-            await session.execute("drop_day_partition", day)
-            dropped.append(name)
-            log.info("partition_dropped", name=name, keep_days=keep_days)
+    said = await session.fetch_one("database_day")
+    assert said is not None
+    first_kept = min(today, said["day"]) - timedelta(days=keep_days)
+    for row in await session.fetch("old_day_partitions", first_kept):
+        name: str = row["name"]
+        day = datetime.strptime(name[-8:], "%Y%m%d").replace(tzinfo=UTC).date()
+        await session.execute("drop_day_partition", day)
+        dropped.append(name)
+        log.info("partition_dropped", name=name, keep_days=keep_days)
     return dropped
 
 
+async def drop_old_partitions(database: Database, today: date, *, keep_days: int) -> list[str]:
+    """The same by a connection of the pool.
+
+    Raises:
+        DatabaseError: as `drop_old_days`.
+    """
+    async with database.session() as session:
+        return await drop_old_days(session, today, keep_days=keep_days)
+
+
 async def maintain(database: Database, folder: Path, *, keep_days: int, warning_percent: float) -> None:
-    """Do all of it every ten minutes until cancelled; a database that is away is left for the next time."""
+    """Do all of it until cancelled.
+
+    A run is summarised soon after its end, statistics are made once a day, the rest is done every ten minutes; what
+    the database refuses, or is away for, is left for the next time and holds up nothing else.
+    """
+    due_s = 0.0
+    analysed: date | None = None
+    clock = asyncio.get_running_loop()
+    postponed = _Postponed()
     while True:
-        warn_of_full_disk(folder, warning_percent=warning_percent)
         today = datetime.now(UTC).date()
-        try:
-            await database.ensure_open()
-            await make_partitions_ahead(database, today)
-            await drop_old_partitions(database, today, keep_days=keep_days)
-        except DatabaseError as error:
-            log.warning("maintenance_postponed", error=str(error))
-        await asyncio.sleep(INTERVAL_S)
+        tasks: list[tuple[str, Callable[[], Awaitable[object]]]] = []
+        if clock.time() >= due_s:
+            due_s = clock.time() + INTERVAL_S
+            warn_of_full_disk(folder, warning_percent=warning_percent)
+            tasks.append(("partitions", partial(make_partitions_ahead, database, today)))
+            tasks.append(("retention", partial(drop_old_partitions, database, today, keep_days=keep_days)))
+        tasks.append(("summaries", partial(_summarise, database)))
+        if analysed != today:
+            # once a day, done or not: what runs into its time limit must not be tried every half minute
+            analysed = today
+            tasks.append(("statistics", partial(_execute, database, "analyze_points")))
+        for name, task in tasks:
+            try:
+                await database.ensure_open()
+                await task()
+            except DatabaseError as error:
+                postponed.tell(name, error)
+            else:
+                postponed.forget(name)
+        await asyncio.sleep(SUMMARY_INTERVAL_S)
+
+
+async def _execute(database: Database, statement: str) -> None:
+    async with database.session() as session:
+        await session.execute(statement)
+
+
+async def _summarise(database: Database) -> None:
+    async with database.session() as session:
+        is_wanted = bool(await session.fetch("runs_to_summarise"))
+    if is_wanted:
+        await summarise_ended_runs(database.settings.server_dsn, database.settings.schema)
+
+
+class _Postponed:
+    """What was said of each task, so that a refusal that lasts is said once."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, str] = {}
+
+    def tell(self, task: str, error: DatabaseError) -> None:
+        if self._told.get(task) != str(error):
+            self._told[task] = str(error)
+            log.warning("maintenance_postponed", task=task, error=str(error))
+
+    def forget(self, task: str) -> None:
+        self._told.pop(task, None)

@@ -66,7 +66,21 @@ class _File:
 
     @property
     def content_hash(self) -> str:
-        return hashlib.sha256(self.content.encode()).hexdigest()
+        return content_hash(self.content)
+
+
+def content_hash(content: str) -> str:
+    """What the bookkeeping keeps of a migration, to notice one that was changed."""
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def released_migrations(folder: Path | None = None) -> tuple[str, ...]:
+    """Names of the migrations of this release, in the order in which they are applied.
+
+    Raises:
+        MigrationError: a file cannot be read.
+    """
+    return tuple(_read_files(folder))
 
 
 async def migrate(
@@ -131,6 +145,7 @@ async def _connection(dsn: str, schema: str) -> AsyncIterator[asyncpg.Connection
                 f"{describe_dsn(dsn)} is PostgreSQL {version // 10_000}; use PostgreSQL {OLDEST_SERVER} or later"
             )
         await connection.execute(load_query("prepare_migration_session"), schema, _LOCK_WAIT)
+        await connection.execute(load_query("become_owner_of_schema"), schema)
         yield connection
     except FOREIGN_ERRORS as error:
         raise _one_line(translate(error, operation=f"migrate schema {schema}", dsn=dsn)) from error
@@ -199,8 +214,8 @@ def _compare(files: Mapping[str, _File], applied: Mapping[str, str], where: str)
         raise MigrationError(
             f"{where} was migrated by a newer release ({', '.join(unknown)} is unknown here); install that release"
         )
-    for name, content_hash in applied.items():
-        if files[name].content_hash != content_hash:
+    for name, applied_hash in applied.items():
+        if files[name].content_hash != applied_hash:
             raise MigrationError(
                 f"migration {name} was changed after it was applied to {where}; "
                 "put the released file back and make the change in a new migration"

@@ -48,6 +48,7 @@ class ProcessTracker:
         self._tool_counter: int | None = None
         self._latest_us = 0
         self._has_tool_restarted = False
+        self._is_idle_over = False
         self.current: Process | None = None
         if state:
             self._restore(state)
@@ -83,6 +84,11 @@ class ProcessTracker:
         }
 
     @property
+    def is_tool_running(self) -> bool:
+        """Whether the tool said last that it runs a recipe."""
+        return self._is_tool_running
+
+    @property
     def step(self) -> int | None:
         """Number of the step under way."""
         return self._steps["step"].number if "step" in self._steps else None
@@ -102,7 +108,7 @@ class ProcessTracker:
         current = self.current
         if current is not None and current.kind is ProcessKind.IDLE:
             # only forward: around midnight the scans of two devices come in either order
-            if current.started_us // _DAY_US < now_us // _DAY_US:
+            if self._is_idle_over or current.started_us // _DAY_US < now_us // _DAY_US:
                 entries += self._end(ProcessStatus.COMPLETED, now_us)
         elif current is not None and current.kind is ProcessKind.RECIPE and not self._has_run_state:
             # the configuration no longer names a run state, so nobody would ever end it
@@ -210,6 +216,10 @@ class ProcessTracker:
             self._stopped_while_running = True
         return self._end(ProcessStatus.STOPPED, now_us)
 
+    def end_idle(self) -> None:
+        """Let the next slot end an idle time and begin another; a run is left alone."""
+        self._is_idle_over = True
+
     def _begin(
         self,
         kind: ProcessKind,
@@ -229,6 +239,7 @@ class ProcessTracker:
             labels=labels,
         )
         self.current = process
+        self._is_idle_over = False
         self._latest_us = now_us
         header = {
             "event": "run_started",
@@ -250,6 +261,7 @@ class ProcessTracker:
             "process_id": self.current.process_id,
             "status": status,
             "ended_us": self._forward(now_us),
+            "clock_offset_us": self.context.clock_offset_us,
         }
         self.current = None
         self._has_tool_restarted = False

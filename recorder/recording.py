@@ -12,7 +12,8 @@ from hal.plan import ReadPlan
 from hal.quality import FIRST_UNCERTAIN
 from hal.scan import Scan
 from recorder.clock import Clock
-from recorder.entry import Entry
+from recorder.entry import Entry, EntryKind
+from recorder.kept_clock import KeptClock
 from recorder.latency import LatencyRecorder, Mark
 from recorder.process import ProcessTracker
 from recorder.run import Process, RoleValues
@@ -86,6 +87,11 @@ class Recording:
         roles: which parameters say what the tool does.
         state: `Spool.state` as an earlier run of the recorder left it.
         sleep: waits a number of seconds; the grids of all samplers use it.
+
+    Attributes:
+        clock_was_moved: whether the wall clock was set, and the time of the process in force is no longer its own.
+        is_clock_worth_waiting: what the next start is told (`recorder.kept_clock`).
+        lookers: called with each plan and scan, as it was read; must not block.
     """
 
     def __init__(
@@ -108,6 +114,7 @@ class Recording:
         self.totals = SlotTotals()
         self.roles_seen = asyncio.Event()
         self.clock_was_moved = False
+        self.is_clock_worth_waiting = True
         self.marks: dict[int, Mark] = {}
         self.latest: dict[str, LatestScan] = {}
         self.on_spooled: Callable[[Sequence[Entry]], None] = lambda _entries: None
@@ -115,10 +122,28 @@ class Recording:
         self._role_values: dict[int, float] = {}
         self.last_slots: dict[str, int] = dict(state.get("last_slots", {}))
         self.resumed: Process | None = tracker.current
+        self.lookers: list[Callable[[ReadPlan, Scan], None]] = []
+
+    @property
+    def is_run_state_known(self) -> bool:
+        """Whether the last scan of it could be read."""
+        return self.roles.run_state in self._role_values
+
+    def tool_set_value(self, parameter_id: int) -> float | None:
+        """What the tool itself said last that a parameter shall be: its set-value register, else its own."""
+        for latest in self.latest.values():
+            rows = np.flatnonzero(latest.scan.parameter_ids == parameter_id)
+            if len(rows):
+                row = int(rows[0])
+                shown = float(latest.scan.set_values[row])
+                value = float(latest.scan.values[row]) if np.isnan(shown) else shown
+                return None if np.isnan(value) else value
+        return None
 
     def state(self) -> dict[str, Any]:
         """What must be kept with the next entries."""
-        return {"tracker": self.tracker.state, "last_slots": dict(self.last_slots)}
+        clock = KeptClock.of(self.clock, is_worth_waiting=self.is_clock_worth_waiting)
+        return {"tracker": self.tracker.state, "last_slots": dict(self.last_slots), "clock": clock.to_plain()}
 
     def observe(self, role_rows: RoleRows, scan: Scan, timestamps_us: npt.NDArray[np.int64]) -> list[Entry]:
         """Let the tracker see a scan; only the scan that carries run_state or a step can change the process."""
@@ -164,7 +189,8 @@ class Recording:
         """At the start of a process, and only there, take over a wall clock that was moved.
 
         Args:
-            entries: what is to be spooled; from the start of the process on it is moved along, in place.
+            entries: what is to be spooled; from the start of the process on it is moved along, in place, and the
+                move is told.
 
         Returns:
             Whether times taken before must be worked out again.
@@ -178,10 +204,27 @@ class Recording:
         self.clock.anchor()
         moved_us = self.clock.utc_us(now_ns) - before_us
         self.tracker.shift(moved_us)
+        self.tracker.context = replace(self.tracker.context, clock_offset_us=0)
         for at, entry in enumerate(entries[started[-1] :], start=started[-1]):
             header = {**entry.header, "started_us": entry.header["started_us"] + moved_us}
+            if "clock_offset_us" in header:
+                header["clock_offset_us"] = 0
             entries[at] = replace(entry, header=header)
+        for key, number in self.last_slots.items():
+            interval_us = int(key.rpartition("/")[2]) * 1000
+            self.last_slots[key] = number + moved_us // interval_us
+        entries.append(self._clock_taken_over(before_us, moved_us))
         return True
+
+    def _clock_taken_over(self, before_us: int, moved_us: int) -> Entry:
+        assert self.tracker.current is not None
+        header = {
+            "event": "clock_taken_over",
+            "occurred_us": before_us + moved_us,
+            "process_id": self.tracker.current.process_id,
+            "detail": {"recorder_us": before_us, "wall_us": before_us + moved_us, "moved_us": moved_us},
+        }
+        return Entry(kind=EntryKind.EVENT, header=header)
 
     def spool_now(self, entries: Sequence[Entry]) -> "asyncio.Future[int]":
         """Append entries together with the present state."""

@@ -87,9 +87,11 @@ class RunContext:
     Attributes:
         definitions_version: hash of the definitions in force.
         time_scale: how many times faster than real the source runs.
+        clock_offset_us: wall clock minus the recorder's UTC, as it was last looked at.
     """
 
     machine: str
     definitions_version: str
     time_scale: float = 1.0
     clock_synchronised: bool = True
+    clock_offset_us: int = 0

@@ -17,11 +17,14 @@ from recorder.latency import Mark
 from recorder.recording import LatestScan, Recording, RoleRows
 from recorder.run import Process, ProcessKind
 
-MOST_UNSPOOLED: Final = 16
-"""Appends of one sampler that may wait for the disk before its next scan waits too."""
+MOST_UNSPOOLED_S: Final = 10.0
+"""How long the disk may stand still before the next scan waits for it too; SD cards do so for seconds."""
+MOST_UNSPOOLED_BYTES: Final = 64 * 1024 * 1024
+"""What all samplers together may have in memory before their next scans wait for the disk."""
 _MOST_MARKS: Final = 100_000
 """Batches whose latency is followed at once; a longer backlog is drained without."""
 _MINUTE_US: Final = 60_000_000
+_DAY_US: Final = 86_400_000_000
 
 
 class Sampler:
@@ -53,9 +56,10 @@ class Sampler:
         self._grid = grid or Grid(
             interval_ms=interval_ms, clock=recording.clock, after=self._before, sleep=recording.sleep
         )
+        self._process_id = recording.resumed.process_id if recording.resumed else None
         self._started: tuple[int, int] | None = None
         self._encoder = RowEncoder(plan.parameter_ids)
-        self._unspooled: deque[asyncio.Future[int]] = deque()
+        self._unspooled: deque[tuple[int, asyncio.Future[int]]] = deque()
         self._role_rows = RoleRows.of(plan, recording.roles)
         self._task: asyncio.Task[None] | None = None
         self._is_waiting = False
@@ -81,11 +85,17 @@ class Sampler:
                 slot = await self._grid.next()
                 self._is_waiting = False
                 self._record(slot, self._watched(await self._device.scan(self._plan)))
-                while len(self._unspooled) >= MOST_UNSPOOLED:
-                    await asyncio.wait([self._unspooled[0]])
+                while self._unspooled and self._is_disk_behind():
+                    await asyncio.wait([self._unspooled[0][1]])
         finally:
             if self._unspooled:
-                await asyncio.shield(asyncio.wait(list(self._unspooled)))
+                await asyncio.shield(asyncio.wait([future for _, future in self._unspooled]))
+
+    def _is_disk_behind(self) -> bool:
+        """Whether so much waits for the disk that acquisition has to wait too."""
+        recording = self._recording
+        waited_ns = recording.clock.monotonic_ns() - self._unspooled[0][0]
+        return waited_ns > MOST_UNSPOOLED_S * 1e9 or recording.spool.unspooled_bytes > MOST_UNSPOOLED_BYTES
 
     def _watched(self, scan: Scan) -> Scan:
         """Let the watch judge the device, before anything is believed of it."""
@@ -99,7 +109,6 @@ class Sampler:
     def _record(self, slot: Slot, scan: Scan) -> None:
         recording = self._recording
         timestamps_us = recording.clock.utc_us(scan.monotonic_ns)
-        slot_us = slot.number * self._interval_ms * 1000
         entries: list[Entry] = []
         if self.has_roles and len(timestamps_us):
             entries += recording.observe(self._role_rows, scan, timestamps_us)
@@ -110,6 +119,10 @@ class Sampler:
         entries += started
         if recording.take_over_clock(entries):
             timestamps_us = recording.clock.utc_us(scan.monotonic_ns)
+        down = self._down_slots(slot.number - slot.skipped)
+        if process.process_id != self._process_id:
+            self._process_id = process.process_id
+            slot = self._grid.renumber(slot)
         rows = self._encoder.encode(
             process_id=process.process_id,
             timestamps_us=timestamps_us,
@@ -121,9 +134,9 @@ class Sampler:
         outcome, cause = self._outcome(slot, scan)
         first_slot = slot.number - slot.skipped
         accounting = [
-            *self._down_slots(process, first_slot),
+            *down,
             *self._spread(process, first_slot, slot.number, Outcome.SKIPPED, "overrun"),
-            self._count(process, slot_us // _MINUTE_US * 60, outcome, cause, rows=row_count),
+            self._count(process, (slot.number, slot.number + 1), outcome, cause, rows=row_count),
         ]
         entry = Entry(
             kind=EntryKind.POINTS,
@@ -144,6 +157,8 @@ class Sampler:
         recording.last_slots[self.key] = slot.number
         self._total(slot, outcome, row_count)
         recording.latest[self.key] = LatestScan(plan=self._plan, scan=scan, timestamps_us=timestamps_us)
+        for look in recording.lookers:
+            look(self._plan, scan)
         recording.latency.record("read", scan.ended_ns - scan.started_ns)
         recording.latency.record("decode", scan.decode_ns)
         recording.latency.record("start_delay", max(0, scan.started_ns - slot.due_ns))
@@ -153,16 +168,16 @@ class Sampler:
     def _record_jitter(self, slot: Slot, scan: Scan) -> None:
         """How far the time from start to start is from the intervals in between."""
         if self._started is not None:
-            number, started_ns = self._started
-            due_ns = (slot.number - number) * self._interval_ms * 1_000_000
+            before_ns, started_ns = self._started
+            due_ns = slot.due_ns - before_ns
             self._recording.latency.record("jitter", abs(scan.started_ns - started_ns - due_ns))
-        self._started = slot.number, scan.started_ns
+        self._started = slot.due_ns, scan.started_ns
 
     def _append(self, entries: Sequence[Entry], scan: Scan, row_count: int) -> None:
         recording = self._recording
         submitted_ns = recording.clock.monotonic_ns()
         future = recording.spool_now(entries)
-        self._unspooled.append(future)
+        self._unspooled.append((submitted_ns, future))
 
         def done(finished: "asyncio.Future[int]") -> None:
             self._unspooled.popleft()
@@ -186,41 +201,43 @@ class Sampler:
             return Outcome.LATE, ""
         return Outcome.COMPLETED, ""
 
-    def _down_slots(self, process: Process, first_slot: int) -> list[SlotCount]:
-        """After a restart in mid-run: the slots for which no recorder was there, once, if the run still goes on."""
+    def _down_slots(self, first_slot: int) -> list[SlotCount]:
+        """After a restart: the slots for which no recorder was there, once.
+
+        They are of the process that was in force before: it goes on, or is ended with the time of the restart.
+        """
         before, self._before = self._before, -1
         resumed = self._recording.resumed
-        if before < 0 or resumed is None or resumed.process_id != process.process_id:
+        if before < 0 or resumed is None:
             return []
-        if process.kind is ProcessKind.IDLE:
-            return []
-        return self._spread(process, before + 1, first_slot, Outcome.SKIPPED, "recorder_down")
+        return self._spread(resumed, before + 1, first_slot, Outcome.SKIPPED, "recorder_down")
 
     def _spread(self, process: Process, first: int, end: int, outcome: Outcome, cause: str) -> list[SlotCount]:
-        """Count the slots from `first` up to but without `end`, minute by minute."""
-        slots_of: dict[int, int] = {}
-        per_minute = max(1, _MINUTE_US // (self._interval_ms * 1000))
-        number = first
-        while number < end:
-            minute = number * self._interval_ms * 1000 // _MINUTE_US
-            next_minute_slot = -(-(minute + 1) * _MINUTE_US // (self._interval_ms * 1000))
-            upper = min(end, max(next_minute_slot, number + 1), number + per_minute)
-            slots_of[minute * 60] = slots_of.get(minute * 60, 0) + upper - number
-            number = upper
-        return [self._count(process, minute, outcome, cause, slots=slots) for minute, slots in slots_of.items()]
+        """Count the slots from `first` up to but without `end`: minute by minute, day by day beyond a day."""
+        interval_us = self._interval_ms * 1000
+        part_us = _MINUTE_US if (end - first) * interval_us <= _DAY_US else _DAY_US
+        counts: list[SlotCount] = []
+        while first < end:
+            next_part_us = (first * interval_us // part_us + 1) * part_us
+            upper = min(end, -(-next_part_us // interval_us))
+            counts.append(self._count(process, (first, upper), outcome, cause))
+            first = upper
+        return counts
 
     def _count(
-        self, process: Process, minute: int, outcome: Outcome, cause: str, *, slots: int = 1, rows: int = 0
+        self, process: Process, slots_at: tuple[int, int], outcome: Outcome, cause: str, *, rows: int = 0
     ) -> SlotCount:
+        first, end = slots_at
         return SlotCount(
             process_id=process.process_id,
             device=self._device.name,
             interval_ms=self._interval_ms,
-            minute=minute,
+            minute=first * self._interval_ms * 1000 // _MINUTE_US * 60,
             outcome=outcome,
             cause=cause,
-            slots=slots,
+            slots=end - first,
             rows=rows,
+            slots_at=(slots_at,),
         )
 
     def _total(self, slot: Slot, outcome: Outcome, row_count: int) -> None:

@@ -22,7 +22,6 @@ from typing import Final, Self
 TURN_S: Final = 0.000_5
 """Longest turn of a thread that another waits for: the loop must not wait Python's own 5 ms for the spool's thread."""
 _CLOCK_MONOTONIC: Final = 1
-_TFD_TIMER_ABSTIME: Final = 1
 _SPEC: Final = struct.Struct("@llll")
 """struct itimerspec of timerfd_settime(2): seconds and nanoseconds of the interval, then of the first expiry."""
 _EXPIRIES_BYTES: Final = 8
@@ -81,10 +80,11 @@ class SlotTimer:
 
     def _set(self) -> None:
         """Let the kernel wake the loop at the earliest time that somebody waits for."""
-        due_ns = self._waiting[0][0]
-        specification = _SPEC.pack(0, 0, due_ns // _S_NS, due_ns % _S_NS)
+        # from now on: an absolute time libfaketime would shift by what it moves the wall clock; 0 would disarm it
+        left_ns = max(1, self._waiting[0][0] - time.monotonic_ns())
+        specification = _SPEC.pack(0, 0, left_ns // _S_NS, left_ns % _S_NS)
         assert self._system is not None
-        self._system.timerfd_settime(self._file, _TFD_TIMER_ABSTIME, specification, None)
+        self._system.timerfd_settime(self._file, 0, specification, None)
 
     def _expired(self) -> None:
         with suppress(BlockingIOError):

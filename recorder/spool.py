@@ -8,36 +8,26 @@ memory too, so that a writer that keeps up never reads the file.
 import asyncio
 import json
 import sqlite3
-import threading
+import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from recorder.entry import Entry, EntryKind, SlotCount
+from recorder.entry import Entry
 from recorder.errors import SpoolError
-from recorder.spool_store import EncodedEntry, SpoolDepth, SpooledEntry, SpoolStore
+from recorder.spool_appender import Appender, Pending, Written
+from recorder.spool_entry import EncodedEntry, SpoolDepth, SpooledEntry
+from recorder.spool_file import is_damage
+from recorder.spool_rate import SpoolRates
+from recorder.spool_recent import RecentEntries
+from recorder.spool_store import SpoolStore
 
-MOST_KEPT: Final = 10_000
-"""Events and steps that are kept in memory while the disk refuses; beyond it the oldest go, and are counted."""
-
-MOST_RECENT_ROWS: Final = 20_000
-"""Rows of the newest durable entries that stay in memory for the writer: about 1.5 MB."""
-_MOST_RECENT_ENTRIES: Final = 5_000
-
-_ALWAYS_KEPT: Final = frozenset({"run_started", "run_ended"})
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Pending:
-    entries: Sequence[Entry]
-    encoded: Sequence[EncodedEntry]
-    state: str | None
-    future: "asyncio.Future[int]"
+_RETRY_S: Final = 1.0
+"""Until a rescue that the disk refused is tried again."""
 
 
 class Spool:
@@ -45,36 +35,50 @@ class Spool:
 
     Args:
         path: the file; its folder is made.
-        max_bytes: largest size of what waits; beyond it entries are shed, idle and oldest first.
-        on_failure: told in one line when appends begin to fail, or fail for another reason; called in the event loop.
+        max_bytes: largest size of the file with its log; beyond it entries are shed, idle and oldest first.
+        group_ms: 0 makes each append durable as soon as the disk allows; otherwise appends wait this long for others,
+            to be synced together, and their futures wait with them.
+        on_failure: told in one line when appends begin to fail, or fail for another reason, and when a damaged file is
+            set aside; called in the event loop.
     """
 
-    def __init__(self, path: Path, *, max_bytes: int, on_failure: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self, path: Path, *, max_bytes: int, group_ms: int = 0, on_failure: Callable[[str], None] | None = None
+    ) -> None:
         self._path = path
         self._max_bytes = max_bytes
+        self._group_s = group_ms / 1000
         self._on_failure = on_failure
-        self._lock = threading.Lock()
-        self._pending: list[_Pending] = []
+        self._pending: deque[Pending] = deque()
+        self._unspooled_bytes = 0
         self._is_writing = False
+        self._is_ending = False
+        self._timer: asyncio.TimerHandle | None = None
         self._acknowledged = 0
-        self._unspooled: list[Entry] = []
-        self._unspooled_state: str | None = None
         self._reported: str | None = None
         self._arrived = asyncio.Event()
-        self._recent: deque[tuple[int, EncodedEntry]] = deque()
-        self._recent_rows = 0
-        self._shed_entries = 0
+        self._whole = asyncio.Event()
+        self._recent = RecentEntries()
+        self._used_bytes = 0
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
         self._write_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spool-append")
         self._read_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spool-peek")
-        self._store = await self._loop.run_in_executor(
-            self._write_thread, lambda: SpoolStore(self._path, max_bytes=self._max_bytes)
-        )
+        self._appender = await self._loop.run_in_executor(self._write_thread, self._open)
         self._acknowledged = self._store.acknowledged
+        self._used_bytes = self._appender.used_bytes
         self.last_sequence = self._store.last_sequence
+        self._rates = SpoolRates(time.monotonic())
+        self._go_on_rescuing()
         return self
+
+    def _open(self) -> Appender:
+        def tell(line: str) -> None:
+            self._loop.call_soon_threadsafe(self._report, line)
+            self._loop.call_soon_threadsafe(self._go_on_rescuing)
+
+        return Appender(self._path, max_bytes=self._max_bytes, recent=self._recent, tell=tell)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -82,31 +86,35 @@ class Spool:
         await asyncio.shield(self._end())
 
     async def _end(self) -> None:
+        self._is_ending = True
+        while self._is_writing or self._pending:
+            self._write_now()
+            await self._loop.run_in_executor(self._write_thread, lambda: None)
         # a reading that nobody waits for any more may still be under way
-        await self._loop.run_in_executor(self._read_thread, self._store.close_reader)
-        line = await self._loop.run_in_executor(self._write_thread, self._close)
+        await self._loop.run_in_executor(self._read_thread, lambda: None)
+        line = await self._loop.run_in_executor(self._write_thread, self._appender.close)
         self._write_thread.shutdown(wait=False)
         self._read_thread.shutdown(wait=False)
         if line is not None:
             self._report(line)
 
-    def _close(self) -> str | None:
-        """Write what is still kept in memory and forget what is acknowledged; says what failed."""
-        kept = self._unspooled
-        try:
-            encoded = [EncodedEntry.of(entry) for entry in kept]
-            self._store.append(encoded, state=self._unspooled_state, acknowledge=self._acknowledged)
-        except (sqlite3.Error, OSError) as error:
-            # what is acknowledged is only forgotten later: the database knows the watermark
-            return f"{self._path}: {error}; {len(kept)} entries that were kept in memory are lost"
-        finally:
-            self._store.close()
-        return None
+    @property
+    def _store(self) -> SpoolStore:
+        return self._appender.store
 
     @property
     def stream_id(self) -> uuid.UUID:
-        """Identity of the stream of entries in this file."""
+        """Identity of the stream of entries in this file; another one after the file was damaged and replaced."""
         return self._store.stream_id
+
+    @property
+    def lineage(self) -> tuple[uuid.UUID, tuple[uuid.UUID, ...]]:
+        """The stream, and those that it follows on, the oldest first.
+
+        Sequences go on from one to the next, so whatever any of them has in the database counts for this one.
+        """
+        store = self._store
+        return store.stream_id, tuple(stream for stream in store.predecessors if stream not in self._appender.claimed)
 
     @property
     def acknowledged(self) -> int:
@@ -120,7 +128,7 @@ class Spool:
 
     @property
     def set_aside(self) -> Path | None:
-        """Where a damaged file was put when this one was opened; None where all was well."""
+        """Where the last damaged file was put since this spool was opened; None where all was well."""
         return self._store.set_aside
 
     @property
@@ -134,6 +142,26 @@ class Spool:
         depth = self._store.depth
         return SpoolDepth(entries=max(0, self.last_sequence - self._acknowledged), bytes=depth.bytes)
 
+    @property
+    def used_bytes(self) -> int:
+        """What is in use of the file, as of the last append."""
+        return self._used_bytes
+
+    @property
+    def time_to_full_s(self) -> float | None:
+        """How long there is room for what comes, if nothing leaves from now on; None where nothing comes."""
+        return self._rates.time_to_full_s(self._store.limit_bytes - self._used_bytes, time.monotonic())
+
+    @property
+    def time_to_drain_s(self) -> float | None:
+        """How long until the database has everything, as fast as in the last minute; None where it gains nothing."""
+        return self._rates.time_to_drain_s(self.depth.entries, time.monotonic())
+
+    @property
+    def unspooled_bytes(self) -> int:
+        """What was appended and is not durable yet."""
+        return self._unspooled_bytes
+
     def append(self, entries: Sequence[Entry], *, state: dict[str, Any] | None = None) -> "asyncio.Future[int]":
         """Make entries durable, in the order of the calls.
 
@@ -142,93 +170,118 @@ class Spool:
             state: kept together with them, replacing what was kept before.
 
         Returns:
-            A future of the sequence of the last of these entries. It fails with `SpoolError` where the disk refused;
-            points are then counted as shed for the cause ``spool_write``, and other entries are kept in memory and
-            written with the next append.
+            A future of the sequence of the last of these entries, done when they are on disk. It fails with
+            `SpoolError` where the disk refused; points are then counted as shed for the cause ``spool_write``, and
+            other entries are kept in memory and written with the next append.
         """
         # encoded here, so that what cannot be is the caller's error and not the append thread's
-        pending = _Pending(
+        encoded = [EncodedEntry.of(entry) for entry in entries]
+        pending = Pending(
             entries=entries,
-            encoded=[EncodedEntry.of(entry) for entry in entries],
+            encoded=encoded,
+            size_bytes=sum(entry.size_bytes for entry in encoded),
             state=None if state is None else json.dumps(state),
             future=self._loop.create_future(),
         )
-        with self._lock:
-            self._pending.append(pending)
-            start = not self._is_writing
-            self._is_writing = True
-        if start:
-            self._write_thread.submit(self._drain)
+        self._pending.append(pending)
+        self._unspooled_bytes += pending.size_bytes
+        if not self._is_writing:
+            if not self._group_s or self._unspooled_bytes > self._store.most_bytes:
+                self._write_now()
+            elif self._timer is None:
+                self._timer = self._loop.call_later(self._group_s, self._write_now)
         return pending.future
+
+    def _write_now(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._pending and not self._is_writing:
+            self._is_writing = True
+            self._write_thread.submit(self._drain)
 
     def _drain(self) -> None:
         """Write until nothing waits; runs in the append thread."""
-        while True:
-            with self._lock:
-                batch, self._pending = self._pending, []
-                if not batch:
-                    self._is_writing = False
-                    return
-            kept, self._unspooled = self._unspooled, []
-            entries = [*kept, *(entry for pending in batch for entry in pending.entries)]
-            states = [pending.state for pending in batch if pending.state is not None]
-            state = states[-1] if states else self._unspooled_state
-            failure: SpoolError | None = None
-            sequences: list[int] = []
-            try:
-                encoded = [EncodedEntry.of(entry) for entry in kept]
-                encoded += [entry for pending in batch for entry in pending.encoded]
-                sequences = self._store.append(encoded, state=state, acknowledge=self._acknowledged)
-                self._unspooled_state = None
-            except Exception as error:  # noqa: BLE001  (whatever it is, appending must go on, and be told)
-                self._unspooled = _without_rows(entries)
-                self._unspooled_state = state
-                failure = SpoolError(
-                    f"{self._path}: {error}; free space or check the disk, rows are being lost and counted"
-                )
-            shed = self._store.shed_entries
-            self._loop.call_soon_threadsafe(self._complete, batch, len(kept), sequences, shed, failure)
+        while batch := self._next_batch():
+            written = self._appender.write(batch)
+            self._loop.call_soon_threadsafe(self._complete, written)
+            self._store.checkpoint_if_due()
+            if self._group_s:
+                break
+        self._loop.call_soon_threadsafe(self._rest)
 
-    def _complete(
-        self, batch: list[_Pending], kept: int, sequences: list[int], shed: int, failure: SpoolError | None
-    ) -> None:
-        if sequences:
-            self._remember(batch, sequences[kept:], shed)
-            self.last_sequence = sequences[-1]
+    def _next_batch(self) -> list[Pending]:
+        """What waits, but no more than one transaction should hold."""
+        batch: list[Pending] = []
+        size = 0
+        while self._pending and (not batch or size + self._pending[0].size_bytes <= self._store.most_bytes):
+            batch.append(self._pending.popleft())
+            size += batch[-1].size_bytes
+        return batch
+
+    def _rest(self) -> None:
+        """The append thread found nothing more; what came since then is begun here."""
+        self._is_writing = False
+        if not self._pending or self._is_ending:
+            return
+        if not self._group_s or self._unspooled_bytes > self._store.most_bytes:
+            self._write_now()
+        else:
+            self._timer = self._loop.call_later(self._group_s, self._write_now)
+
+    def _complete(self, written: Written) -> None:
+        has_shed = self._appender.handing.saw(written.sheds)
+        if has_shed or written.kept:
+            # what was shed, or written before them without being here, is known to the file alone
+            self._recent.clear()
+        if written.sequences:
+            encoded = [entry for pending in written.batch for entry in pending.encoded]
+            if not has_shed:
+                self._recent.add(written.sequences[written.kept :], encoded)
+            self._rates.came(len(written.sequences), sum(entry.file_bytes for entry in encoded), time.monotonic())
+            self._used_bytes = self._appender.used_bytes
+            self.last_sequence = written.sequences[-1]
             self._arrived.set()
-        position = kept
-        for pending in batch:
+        position = written.kept
+        for pending in written.batch:
             position += len(pending.entries)
+            self._unspooled_bytes -= pending.size_bytes
             if pending.future.cancelled():
                 continue
-            if failure is None:
-                pending.future.set_result(sequences[position - 1] if position else self.last_sequence)
+            if written.failure is None:
+                pending.future.set_result(written.sequences[position - 1] if position else self.last_sequence)
             else:
-                pending.future.set_exception(failure)
-        if failure is None:
+                pending.future.set_exception(written.failure)
+        if written.failure is None:
             self._reported = None
-        elif self._reported != str(failure):
-            self._reported = str(failure)
-            self._report(str(failure))
-
-    def _remember(self, batch: Sequence[_Pending], sequences: Sequence[int], shed: int) -> None:
-        """Keep the newest durable entries, without a hole; `shed` is what `SpoolStore` had shed up to this append."""
-        # what was written before them without being here, or was shed since, is known to the file alone
-        follows = not self._recent or sequences[:1] == [self._recent[-1][0] + 1]
-        if not follows or self._shed_entries != shed:
-            self._recent.clear()
-            self._recent_rows = 0
-        self._shed_entries = shed
-        encoded = (entry for pending in batch for entry in pending.encoded)
-        for sequence, entry in zip(sequences, encoded, strict=True):
-            self._recent.append((sequence, entry))
-            self._recent_rows += entry.row_count
-        while self._recent_rows > MOST_RECENT_ROWS or len(self._recent) > _MOST_RECENT_ENTRIES:
-            self._recent_rows -= self._recent.popleft()[1].row_count
+        elif self._reported != str(written.failure):
+            self._reported = str(written.failure)
+            self._report(str(written.failure))
 
     def _report(self, line: str) -> None:
         if self._on_failure is not None:
             self._on_failure(line)
+
+    def _go_on_rescuing(self) -> None:
+        if self._store.damaged and not self._is_ending:
+            self._write_thread.submit(self._rescue)
+
+    def _rescue(self) -> None:
+        """Take over a part of a damaged file, then let appends go first; runs in the append thread."""
+        if self._is_ending or not self._store.damaged:
+            return
+        try:
+            written = self._appender.rescue()
+        except (sqlite3.Error, OSError, SpoolError):
+            # the disk refuses: appends tell of it
+            self._loop.call_soon_threadsafe(self._loop.call_later, _RETRY_S, self._go_on_rescuing)
+            return
+        if written is not None:
+            self._loop.call_soon_threadsafe(self._complete, written)
+        if self._store.damaged:
+            self._loop.call_soon_threadsafe(self._go_on_rescuing)
+        else:
+            self._loop.call_soon_threadsafe(self._whole.set)
 
     async def wait_beyond(self, sequence: int) -> None:
         """Return as soon as an entry above this sequence is durable."""
@@ -239,69 +292,79 @@ class Spool:
     async def peek(self, *, after: int, max_rows: int) -> list[SpooledEntry]:
         """Read entries in order without removing them; see `SpoolStore.peek`.
 
+        Where a damaged file is being recovered this waits until it is, since what it still has comes first.
+
         Raises:
             SpoolError: the file could not be read.
         """
-        if self._recent and self._recent[0][0] <= after + 1:
-            return self._peek_recent(after, max_rows)
-        try:
-            return await self._loop.run_in_executor(
-                self._read_thread, lambda: self._store.peek(after=after, max_rows=max_rows)
-            )
-        except sqlite3.Error as error:
-            raise SpoolError(f"{self._path}: cannot be read: {error}") from error
+        while True:
+            store = self._store
+            newest = self.last_sequence
+            try:
+                found = await self._peek(store, after, max_rows)
+                if found is None:
+                    continue
+                if found or max(after, self._acknowledged) >= newest:
+                    return found
+                reason = f"entries after {after} are missing"
+            except sqlite3.Error as error:
+                reason = str(error)
+                if not is_damage(error):
+                    raise SpoolError(f"{self._path}: cannot be read: {error}") from error
+            if not await self._loop.run_in_executor(self._write_thread, self._appender.replace, store, reason):
+                raise SpoolError(f"{self._path}: cannot be read: {reason}; a new file was damaged too, check the disk")
 
-    def _peek_recent(self, after: int, max_rows: int) -> list[SpooledEntry]:
-        """Read from memory, decoding the same bytes as the file holds."""
-        found: list[SpooledEntry] = []
-        rows = 0
-        for sequence, encoded in self._recent:
-            if sequence <= after:
-                continue
-            rows += encoded.row_count
-            if found and rows > max_rows:
-                break
-            found.append(SpooledEntry(sequence=sequence, entry=Entry.decode(encoded.header, encoded.rows)))
-        return found
+    async def _peek(self, store: SpoolStore, after: int, max_rows: int) -> list[SpooledEntry] | None:
+        """Read on; None where something else has to be done first, and was."""
+        handing = self._appender.handing
+        while store.damaged:
+            self._whole.clear()
+            await self._whole.wait()
+        if handing.is_marked:
+            await self._loop.run_in_executor(self._write_thread, self._appender.hand_out)
+        with handing.handing(wait=False) as may:
+            if may and handing.is_memory_true and not handing.is_marked:
+                found = self._recent.peek(after=after, max_rows=max_rows)
+                if found:
+                    handing.hand(found[-1].sequence)
+                    return found
+
+        def read() -> list[SpooledEntry] | None:
+            with handing.handing(wait=True):
+                if handing.is_marked or store.damaged or store is not self._store:
+                    return None
+                found = store.peek(after=after, max_rows=max_rows)
+                if found:
+                    handing.hand(found[-1].sequence)
+                return found
+
+        return await self._loop.run_in_executor(self._read_thread, read)
 
     def acknowledge(self, sequence: int) -> None:
         """Entries up to this sequence are in the database; they leave the file with the next append."""
-        self._acknowledged = max(self._acknowledged, sequence)
-        while self._recent and self._recent[0][0] <= sequence:
-            self._recent_rows -= self._recent.popleft()[1].row_count
+        if sequence > self._acknowledged:
+            self._rates.left(sequence - self._acknowledged, time.monotonic())
+        self._acknowledged = self._appender.acknowledged = max(self._acknowledged, sequence)
+        self._recent.forget(sequence)
 
+    def claimed(self, watermark: int, predecessors: Sequence[uuid.UUID]) -> None:
+        """The database has everything up to the watermark, nothing above it, and nothing is on its way.
 
-def _without_rows(entries: Iterable[Entry]) -> list[Entry]:
-    """What must still be told of entries that could not be written: points only as one count of their loss."""
-    kept: list[Entry] = []
-    lost: dict[tuple[object, ...], SlotCount] = {}
-    for entry in entries:
-        if entry.kind not in {EntryKind.POINTS, EntryKind.ACCOUNTING}:
-            kept.append(entry)
-            continue
-        tombstone = entry.tombstone("spool_write") if entry.kind is EntryKind.POINTS else entry
-        for count in tombstone.accounting:
-            key = (count.process_id, count.device, count.interval_ms, count.minute, count.outcome, count.cause)
-            before = lost.get(key)
-            if before is not None:
-                count = replace(count, slots=count.slots + before.slots, rows=count.rows + before.rows)  # noqa: PLW2901
-            lost[key] = count
-    kept = _bounded(kept)
-    if lost:
-        kept.append(Entry(kind=EntryKind.ACCOUNTING, header={"shed": "spool_write"}, accounting=tuple(lost.values())))
-    return kept
+        Args:
+            watermark: a sequence.
+            predecessors: those of `lineage` whose watermarks this one has taken in.
+        """
+        self._appender.claimed.update(predecessors)
+        self._appender.handing.claimed(watermark)
 
+    async def take_back(self, sequence: int) -> int:
+        """Keep what comes after `sequence` although it was acknowledged: the database has it no longer.
 
-def _bounded(kept: list[Entry]) -> list[Entry]:
-    """Drop the oldest events and steps beyond the limit, and count them in one event; runs are always kept."""
-    droppable = [entry for entry in kept if entry.header.get("event") not in _ALWAYS_KEPT]
-    excess = len(droppable) - MOST_KEPT
-    if excess <= 0:
-        return kept
-    dropped = {id(entry) for entry in droppable[: excess + 1]}
-    count = sum(
-        entry.header["detail"]["events"] if entry.header.get("event") == "events_dropped" else 1
-        for entry in droppable[: excess + 1]
-    )
-    account = Entry(kind=EntryKind.EVENT, header={"event": "events_dropped", "detail": {"events": count}})
-    return [account, *(entry for entry in kept if id(entry) not in dropped)]
+        Returns:
+            The sequence after which the file still has everything; up to it entries are gone.
+        """
+        self._acknowledged = self._appender.acknowledged = min(self._acknowledged, sequence)
+        # behind an append that is under way, which may yet forget what was acknowledged before
+        gone = await self._loop.run_in_executor(self._write_thread, lambda: self._store.acknowledged)
+        self._acknowledged = self._appender.acknowledged = max(self._acknowledged, gone)
+        return self._acknowledged

@@ -1,85 +1,50 @@
-"""The spool's file: a durable, bounded FIFO in SQLite (WAL, synchronous=FULL). Synchronous; `recorder.spool` drives it.
+"""The spool's file as a durable, bounded FIFO. Synchronous; `recorder.spool` drives it.
 
-Sequences have no holes: what is shed leaves its tombstone in place.
+Sequences have no holes but those that a tombstone covers: what is shed leaves its tombstone, and neighbours are merged.
 """
 
 import json
-import os
 import sqlite3
+import time
 import uuid
 import zlib
-from collections.abc import Generator, Sequence
-from contextlib import closing
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Iterable, Sequence
+from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final
 
-from recorder.entry import Entry, EntryKind
-from recorder.errors import SpoolError
+from recorder.spool_entry import PAGE_BYTES, EncodedEntry, SpoolDepth, SpooledEntry, Standing, decoded
+from recorder.spool_file import (
+    FILE_FORMAT,
+    DamagedFile,
+    Heritage,
+    RawEntry,
+    aside_of,
+    connect,
+    damaged_as_json,
+    damaged_of_json,
+    insert_raw,
+    keep,
+    open_file,
+    predecessors_of,
+    replace_file,
+)
+from recorder.spool_room import Room, Shed
 
-FILE_FORMAT: Final = 1
-"""Kept as SQLite's user_version, so that an older release does not take a newer file for a damaged one."""
-_SCHEMA: Final = f"""
-CREATE TABLE IF NOT EXISTS spool (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
--- the large columns come last: SQLite would read through them to reach a column behind them
-CREATE TABLE IF NOT EXISTS entries (
-    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
-    row_count INTEGER NOT NULL, is_idle INTEGER NOT NULL, bytes INTEGER NOT NULL,
-    header_checksum INTEGER NOT NULL, rows_checksum INTEGER NOT NULL,
-    header BLOB NOT NULL, rows BLOB NOT NULL
-) STRICT;
--- sizes and the order of shedding, without reading entries
-CREATE INDEX IF NOT EXISTS entries_by_idle ON entries (is_idle, sequence, row_count, bytes);
-PRAGMA user_version = {FILE_FORMAT};
-"""
-_OVERHEAD_BYTES: Final = 64
-"""What SQLite needs around an entry, roughly."""
-_CHECKED_BYTES: Final = 64 * 1024 * 1024
-"""Check a file up to this size as it is opened; a larger one would delay the start by seconds, and every entry has a
-checksum of its own."""
-_SHED_SHARE: Final = 0.05
-"""Shed this share of the limit at once, so that a full spool does not shed at every append."""
+__all__ = ["FILE_FORMAT", "EncodedEntry", "SpoolDepth", "SpoolStore", "SpooledEntry"]
 
-
-class _DamagedError(Exception):
-    """The file is SQLite's, but not a spool that can be trusted."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SpooledEntry:
-    """An entry with its place in the stream."""
-
-    sequence: int
-    entry: Entry
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SpoolDepth:
-    """What waits in the spool."""
-
-    entries: int
-    bytes: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class EncodedEntry:
-    """An entry as the file keeps it."""
-
-    header: bytes
-    rows: bytes
-    row_count: int
-    is_idle: bool
-
-    @property
-    def size_bytes(self) -> int:
-        """What it takes of the limit."""
-        return len(self.header) + len(self.rows) + _OVERHEAD_BYTES
-
-    @classmethod
-    def of(cls, entry: Entry) -> Self:
-        """Encode an entry."""
-        return cls(header=entry.encode_header(), rows=entry.rows, row_count=entry.row_count, is_idle=entry.is_idle)
+_LOG_SHARE: Final = 8
+"""The write-ahead log may take this part of the limit; it is counted as part of the file."""
+_LEAST_LOG_BYTES: Final = 512 * 1024
+"""A transaction that sheds writes some eighty pages, and the index of the log takes eight."""
+_MOST_LOG_BYTES: Final = 16 * 1024 * 1024
+_MOST_HEADER_BYTES: Final = 4 * 1024 * 1024
+"""Headers that one reading brings, at most: tombstones have no rows, but many counts."""
+_FAR_BYTES: Final = 4 * 1024 * 1024
+"""With so much room left nothing has to be shed, and the pages in use need not be asked for, which takes 0.05 ms."""
+_FRAME_BYTES: Final = 5 * (PAGE_BYTES + 24)
+"""What a transaction adds to the log beside its entries, about."""
 
 
 class SpoolStore:
@@ -87,9 +52,14 @@ class SpoolStore:
 
     Attributes:
         stream_id: identity of this file's stream of entries.
+        predecessors: streams before it whose watermarks may say what of its entries the database has.
         acknowledged: every entry up to this sequence is in the database.
         last_sequence: the newest entry.
         shed_entries: entries shed since the file was opened.
+        set_aside: where a damaged file was put when this one was opened; None where all was well.
+        damaged: files that were set aside and are still to be taken over, the oldest first.
+        unhanded: sequence above which nothing was ever handed to the database, as the last start of this file left it;
+            None where it did not say.
     """
 
     def __init__(self, path: Path, *, max_bytes: int) -> None:
@@ -100,85 +70,53 @@ class SpoolStore:
         """
         self.path = path
         self.max_bytes = max_bytes
-        self.set_aside: Path | None = None
         self.shed_entries = 0
+        self._unchecked_bytes = 0
+        self._log_bytes = min(max(max_bytes // _LOG_SHARE, _LEAST_LOG_BYTES), _MOST_LOG_BYTES)
+        self._writer, kept, self.set_aside = open_file(path)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                self._open()
-            except (_DamagedError, sqlite3.DatabaseError) as error:
-                if isinstance(error, sqlite3.OperationalError):
-                    raise
-                self.set_aside = self._put_aside()
-                self._open()
-        except (sqlite3.Error, _DamagedError) as error:
-            raise SpoolError(f"{path}: cannot be opened: {error}; check disk and rights") from error
-        except OSError as error:
-            raise SpoolError(f"{path.parent}: cannot be used: {error}; check [recorder] data_directory") from error
-
-    def _open(self) -> None:
-        self._writer = self._connect()
-        try:
-            self._load()
-            self._reader = self._connect()
+            self._reader = connect(path)
+            self._begin(kept)
         except BaseException:
             self._writer.close()
             raise
 
-    def _load(self) -> None:
-        if self.path.stat().st_size <= _CHECKED_BYTES:
-            verdict = self._writer.execute("PRAGMA quick_check(1)").fetchone()[0]
-            if verdict != "ok":
-                raise _DamagedError(verdict)
-        file_format = self._writer.execute("PRAGMA user_version").fetchone()[0]
-        if file_format > FILE_FORMAT:
-            raise SpoolError(
-                f"{self.path}: made by a newer release (file format {file_format}, this one reads {FILE_FORMAT}); "
-                "start that release, or move the file away"
-            )
-        try:
-            self._writer.executescript(_SCHEMA)
-            kept = dict(self._writer.execute("SELECT key, value FROM spool"))
-            if not kept:
-                kept = {"stream_id": str(uuid.uuid4()), "acknowledged": "0", "state": "{}"}
-                with self._writer:
-                    self._writer.executemany("INSERT INTO spool (key, value) VALUES (?, ?)", kept.items())
-            self.stream_id = uuid.UUID(kept["stream_id"])
-            self.acknowledged = int(kept["acknowledged"])
-            self._state = kept["state"]
-            if not isinstance(self.state, dict):
-                raise _DamagedError("its state is none")
-        except (ValueError, KeyError) as error:
-            raise _DamagedError(f"it does not say what it is: {error!r}") from error
+    def _begin(self, kept: dict[str, str]) -> None:
+        self.stream_id = uuid.UUID(kept["stream_id"])
+        self.acknowledged = int(kept["acknowledged"])
+        self.predecessors: Sequence[uuid.UUID] = predecessors_of(kept)
+        self.damaged: list[DamagedFile] = damaged_of_json(kept.get("damaged", "[]"))
+        self._state = kept["state"]
+        self._writer.execute(f"PRAGMA journal_size_limit = {self._log_bytes}")
+        self._writer.execute(f"PRAGMA wal_autocheckpoint = {self._log_bytes // PAGE_BYTES // 8}")
         newest, entries, size = self._writer.execute(
             "SELECT max(sequence), count(*), coalesce(sum(bytes), 0) FROM entries"
         ).fetchone()
         self.last_sequence: int = max(newest or 0, self._sequence_before(), self.acknowledged)
         self._entries: int = entries
         self._bytes: int = size
+        unhanded, marked_at = json.loads(kept.get("unhanded", "[null, null]"))
+        # an older release that wrote since has handed out what it liked
+        self.unhanded: int | None = unhanded if marked_at == self.last_sequence else None
+        self._name_run_events()
+        self._known_bytes = self.used_bytes
+        self._room = Room(
+            self._writer, limit_bytes=max(0, self.max_bytes - self._log_bytes), used_bytes=lambda: self.used_bytes
+        )
+
+    def _name_run_events(self) -> None:
+        """Give the starts and ends of runs that an older release wrote the standing that they have now."""
+        with self._writer:
+            self._writer.execute(
+                "UPDATE entries SET is_idle = ? WHERE is_idle = 0 AND row_count = 0 "
+                'AND (instr(header, CAST(\'"event":"run_started"\' AS BLOB)) '
+                'OR instr(header, CAST(\'"event":"run_ended"\' AS BLOB)))',
+                (Standing.RUN_EVENT,),
+            )
 
     def _sequence_before(self) -> int:
         row = self._writer.execute("SELECT seq FROM sqlite_sequence WHERE name = 'entries'").fetchone()
         return int(row[0]) if row else 0
-
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, check_same_thread=False, timeout=10)
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    def _put_aside(self) -> Path:
-        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
-        target = self.path.with_name(f"{self.path.stem}.damaged-{stamp}{self.path.suffix}")
-        for suffix in ("", "-wal", "-shm"):
-            part = Path(f"{self.path}{suffix}")
-            if part.exists():
-                os.replace(part, f"{target}{suffix}")  # noqa: PTH105  (three files, one name)
-        return target
 
     @property
     def state(self) -> dict[str, Any]:
@@ -188,16 +126,57 @@ class SpoolStore:
 
     @property
     def depth(self) -> SpoolDepth:
-        """What waits."""
+        """What waits: rows of the file, and what they hold."""
         return SpoolDepth(entries=self._entries, bytes=self._bytes)
 
-    def append(self, entries: Sequence[EncodedEntry], *, state: str | None, acknowledge: int) -> list[int]:
+    @property
+    def used_bytes(self) -> int:
+        """Pages in use, within the present transaction where there is one; call it where `append` runs."""
+        [pages] = self._writer.execute("PRAGMA page_count").fetchone()
+        [free] = self._writer.execute("PRAGMA freelist_count").fetchone()
+        used = int(pages - free) * PAGE_BYTES
+        if not self._writer.in_transaction:
+            self._known_bytes = used
+        return used
+
+    def _is_far_from_full(self, needed_bytes: int) -> bool:
+        """Whether there is room for so much more, by what was last known, and has come since."""
+        return self._known_bytes + needed_bytes + _FAR_BYTES < self.limit_bytes
+
+    @property
+    def limit_bytes(self) -> int:
+        """What may be in use, the log left out."""
+        return self.max_bytes - self._log_bytes
+
+    @property
+    def most_bytes(self) -> int:
+        """What one transaction should hold at most, so that the log keeps its share."""
+        return self._log_bytes // 8
+
+    def is_short(self, entries: Sequence[EncodedEntry]) -> bool:
+        """Whether something must be shed for these."""
+        needed_bytes = _file_bytes(entries)
+        return not self._is_far_from_full(needed_bytes) and self._room.is_short(needed_bytes)
+
+    def append(
+        self,
+        entries: Sequence[EncodedEntry],
+        *,
+        state: str | None,
+        acknowledge: int,
+        merge_above: int | None = None,
+        unhanded: int | None = None,
+    ) -> list[int]:
         """Make entries durable in one transaction, and forget what is acknowledged in the same one.
 
         Args:
             entries: in order.
             state: JSON that replaces the kept state, together with the entries or not at all.
             acknowledge: forget entries up to this sequence.
+            merge_above: nothing above this sequence was handed to the database; None where that is not known. Only
+                there are tombstones merged.
+            unhanded: the same, to be kept for the next start; the caller takes it back with `hand_out` before it reads
+                on.
 
         Returns:
             Their sequences.
@@ -205,37 +184,45 @@ class SpoolStore:
         Raises:
             sqlite3.Error: nothing was changed.
         """
-        added = sum(entry.size_bytes for entry in entries)
+        needed_bytes = _file_bytes(entries)
+        may_be_short = bool(entries) and not self._is_far_from_full(needed_bytes)
         with self._writer:
             self._writer.execute("BEGIN IMMEDIATE")
             removed_entries, removed_bytes = self._forget(acknowledge)
-            shed_entries, shed_bytes = self._shed(self._bytes - removed_bytes + added - self.max_bytes)
+            shed = self._room.make(needed_bytes, merge_above) if may_be_short else Shed()
             sequences = [self._insert(entry) for entry in entries]
-            if state is not None:
-                self._writer.execute("UPDATE spool SET value = ? WHERE key = 'state'", (state,))
-        self._entries += len(entries) - removed_entries
-        self._bytes += added - removed_bytes - shed_bytes
-        self.shed_entries += shed_entries
+            if may_be_short:
+                # a batch that is larger than the limit, or takes more pages than was thought
+                shed = shed.plus(self._room.make(0, merge_above))
+            self._keep(state, unhanded, sequences[-1] if sequences else self.last_sequence)
+            if shed.entries:
+                [rows] = self._writer.execute("SELECT count(*) FROM entries").fetchone()
+            else:
+                rows = self._entries + len(entries) - removed_entries
+        self._entries = rows
+        added = sum(entry.size_bytes for entry in entries)
+        self._bytes += added - removed_bytes - shed.bytes
+        self.shed_entries += shed.entries
         self.acknowledged = max(self.acknowledged, acknowledge)
+        self._known_bytes += needed_bytes
+        self._unchecked_bytes += added + _FRAME_BYTES
         if state is not None:
             self._state = state
         if sequences:
             self.last_sequence = sequences[-1]
         return sequences
 
+    def _keep(self, state: str | None, unhanded: int | None, last_sequence: int) -> None:
+        if state is not None:
+            self._writer.execute("UPDATE spool SET value = ? WHERE key = 'state'", (state,))
+        if unhanded is not None:
+            keep(self._writer, {"unhanded": json.dumps([unhanded, last_sequence])})
+
     def _insert(self, entry: EncodedEntry) -> int:
         cursor = self._writer.execute(
             "INSERT INTO entries (row_count, is_idle, bytes, header_checksum, rows_checksum, header, rows) "
             "VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (
-                entry.row_count,
-                entry.is_idle,
-                entry.size_bytes,
-                zlib.crc32(entry.header),
-                zlib.crc32(entry.rows),
-                entry.header,
-                entry.rows,
-            ),
+            raw(0, entry)[1:],
         )
         assert cursor.lastrowid is not None
         return cursor.lastrowid
@@ -250,46 +237,48 @@ class SpoolStore:
         self._writer.execute("UPDATE spool SET value = ? WHERE key = 'acknowledged'", (str(sequence),))
         return entries, size
 
-    def _shed(self, excess_bytes: int) -> tuple[int, int]:
-        """Turn entries into tombstones, idle ones first and the oldest first, until enough is free.
+    def hand_out(self) -> None:
+        """From now on anything may be handed to the database; durable when this returns."""
+        with self._writer:
+            self._writer.execute("DELETE FROM spool WHERE key = 'unhanded'")
+        self.unhanded = None
 
-        Returns:
-            How many, and the bytes that this frees.
-        """
-        if excess_bytes <= 0:
-            return 0, 0
-        goal = excess_bytes + round(self.max_bytes * _SHED_SHARE)
-        freed = 0
-        victims = []
-        with closing(self._sheddable()) as candidates:
-            for spooled, size in candidates:
-                if freed >= goal:
-                    break
-                is_lost = spooled.entry.kind is EntryKind.EVENT
-                tombstone = EncodedEntry.of(spooled.entry if is_lost else spooled.entry.tombstone("spool_full"))
-                if tombstone.size_bytes < size:
-                    victims.append((spooled.sequence, tombstone))
-                    freed += size - tombstone.size_bytes
-        for sequence, tombstone in victims:
-            self._writer.execute(
-                "UPDATE entries SET row_count = 0, bytes = ?, header_checksum = ?, rows_checksum = 0, header = ?, "
-                "rows = x'' WHERE sequence = ?",
-                (tombstone.size_bytes, zlib.crc32(tombstone.header), tombstone.header, sequence),
-            )
-        return len(victims), freed
+    def forget_predecessors(self, streams: Iterable[uuid.UUID]) -> None:
+        """The watermark of this stream counts from now on, and those of these streams no more."""
+        gone = set(streams)
+        left = [stream for stream in self.predecessors if stream not in gone]
+        with self._writer:
+            keep(self._writer, {"predecessors": json.dumps([str(stream) for stream in left])})
+        self.predecessors = left
 
-    def _sheddable(self) -> Generator[tuple[SpooledEntry, int], None, None]:
-        """Entries with rows and their sizes, in the order in which they are given up."""
-        for is_idle in (1, 0):
-            cursor = self._writer.execute(
-                "SELECT sequence, bytes, row_count, header_checksum, header FROM entries "
-                "WHERE is_idle = ? AND row_count > 0 ORDER BY sequence",
-                (is_idle,),
-            )
-            with closing(cursor):
-                for sequence, size, row_count, header_checksum, header in cursor:
-                    entry = _decoded(sequence, header, b"", row_count=row_count, header_checksum=header_checksum)
-                    yield SpooledEntry(sequence=sequence, entry=entry), size
+    def take_over(self, entries: Sequence[RawEntry], progress: Sequence[DamagedFile]) -> None:
+        """Write entries of a damaged file under their old numbers, and how far that has come, in one transaction."""
+        wanted = [entry for entry in entries if entry[0] > self.acknowledged]
+        with self._writer:
+            self._writer.execute("BEGIN IMMEDIATE")
+            shed = self._room.make(sum(entry[3] for entry in wanted), None)
+            insert_raw(self._writer, wanted)
+            shed = shed.plus(self._room.make(0, None))
+            keep(self._writer, {"damaged": damaged_as_json(progress)})
+        self.shed_entries += shed.entries
+        self._known_bytes = self.used_bytes
+        self._entries, self._bytes = self._writer.execute(
+            "SELECT count(*), coalesce(sum(bytes), 0) FROM entries"
+        ).fetchone()
+        self.damaged = list(progress)
+
+    def has(self, sequence: int) -> bool:
+        """Whether the file has an entry of this number; call it where `append` runs."""
+        found = self._writer.execute("SELECT 1 FROM entries WHERE sequence = ?", (sequence,)).fetchone()
+        return found is not None
+
+    def checkpoint_if_due(self) -> None:
+        """Bring the log into the file when it has grown, where no append waits for it; what fails is tried again."""
+        if self._unchecked_bytes < self._log_bytes // 16:
+            return
+        self._unchecked_bytes = 0
+        with suppress(sqlite3.Error), closing(self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)")) as cursor:
+            cursor.fetchall()
 
     def peek(self, *, after: int, max_rows: int, max_entries: int = 5000) -> list[SpooledEntry]:
         """Read entries in order without removing them; may run in another thread than `append`.
@@ -300,7 +289,7 @@ class SpoolStore:
             max_entries: return at most this many.
         """
         found: list[SpooledEntry] = []
-        rows_found = 0
+        rows_found = headers_found = 0
         cursor = self._reader.execute(
             "SELECT sequence, row_count, header_checksum, rows_checksum, header, rows FROM entries "
             "WHERE sequence > ? ORDER BY sequence LIMIT ?",
@@ -309,14 +298,48 @@ class SpoolStore:
         # an open cursor would hold on to the file as it was then
         with closing(cursor):
             for sequence, row_count, header_checksum, rows_checksum, header, rows in cursor:
-                if found and rows_found + row_count > max_rows:
+                headers_found += len(header)
+                if found and (rows_found + row_count > max_rows or headers_found > _MOST_HEADER_BYTES):
                     break
                 rows_found += row_count
-                entry = _decoded(sequence, header, rows, row_count=row_count, header_checksum=header_checksum)
+                entry = decoded(sequence, header, rows, row_count=row_count, header_checksum=header_checksum)
                 if entry.rows and zlib.crc32(rows) != rows_checksum:
                     entry = entry.tombstone("damaged")
                 found.append(SpooledEntry(sequence=sequence, entry=entry))
         return found
+
+    def begin_anew(self, reason: str, *, acknowledged: int, known: Sequence[RawEntry]) -> "SpoolStore":
+        """Close this file, which is damaged, put it aside and follow on with a new one under its name.
+
+        Args:
+            reason: what SQLite said.
+            acknowledged: as the recorder knows it now.
+            known: entries that are in memory, so that they are not lost whatever the file has become.
+        """
+        self.close()
+        aside = aside_of(self.path)
+        acknowledged = max(self.acknowledged, acknowledged)
+        damaged = DamagedFile(
+            file=aside.name,
+            stream_id=str(self.stream_id),
+            reason=reason,
+            occurred_us=time.time_ns() // 1000,
+            after=acknowledged,
+            to=self.last_sequence,
+        )
+        heritage = Heritage(
+            predecessors=[*self.predecessors, self.stream_id],
+            acknowledged=acknowledged,
+            last_sequence=self.last_sequence,
+            state=self._state,
+            damaged=[*(replace(item, after=max(item.after, acknowledged)) for item in self.damaged), damaged],
+            entries=[entry for entry in known if entry[0] > acknowledged],
+        )
+        replace_file(self.path, aside, heritage)
+        store = SpoolStore(self.path, max_bytes=self.max_bytes)
+        store.shed_entries = self.shed_entries
+        store.set_aside = aside
+        return store
 
     def close_reader(self) -> None:
         """End `peek`; call it where `peek` runs."""
@@ -328,13 +351,20 @@ class SpoolStore:
         self._writer.close()
 
 
-def _decoded(sequence: int, header: bytes, rows: bytes, *, row_count: int, header_checksum: int) -> Entry:
-    """Decode an entry; one that cannot be understood becomes the account of its own loss."""
-    reason = "its header is damaged"
-    if zlib.crc32(header) == header_checksum:
-        try:
-            return Entry.decode(header, rows)
-        except (ValueError, KeyError, TypeError) as error:
-            reason = str(error)
-    detail = {"sequence": sequence, "reason": reason, "rows": row_count}
-    return Entry(kind=EntryKind.EVENT, header={"event": "entry_lost", "lost_rows": row_count, "detail": detail})
+def raw(sequence: int, entry: EncodedEntry) -> RawEntry:
+    """An entry as a row of the table."""
+    return (
+        sequence,
+        entry.row_count,
+        entry.standing,
+        entry.size_bytes,
+        zlib.crc32(entry.header),
+        zlib.crc32(entry.rows),
+        entry.header,
+        entry.rows,
+    )
+
+
+def _file_bytes(entries: Sequence[EncodedEntry]) -> int:
+    """What entries will take of the file: their pages and what the tree above them and the index need."""
+    return sum(entry.file_bytes + 64 for entry in entries) + 2 * PAGE_BYTES if entries else 0

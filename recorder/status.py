@@ -6,9 +6,12 @@ from dataclasses import asdict
 from typing import Any
 
 from recorder.acquisition import PlannedDevice
+from recorder.auditor import Auditor
 from recorder.config import Config
 from recorder.database import Database
 from recorder.definitions import DefinitionSet
+from recorder.desired import Desired
+from recorder.loop_lag import LoopLag
 from recorder.maintenance import disk_use_percent
 from recorder.recording import Recording
 from recorder.run_tally import RunTally
@@ -23,8 +26,11 @@ def picture(
     planned: Sequence[PlannedDevice],
     recording: Recording,
     writer: Writer,
+    auditor: Auditor,
+    desired: Desired,
     database: Database,
     tally: RunTally,
+    lag: LoopLag,
 ) -> dict[str, Any]:
     """Everything a console or script asks for; times in milliseconds where the name says so."""
     process = recording.tracker.current
@@ -63,11 +69,15 @@ def picture(
         "run_slots": tally.picture,
         "latency_ms": recording.latency.summary_ms(),
         "recent_latency_ms": recording.latency.recent_ms(),
+        "event_loop_lag_ms": lag.picture_ms(),
         "spool": {
             "entries": depth.entries,
             "bytes": depth.bytes,
             "max_bytes": config.spool.max_mib * 1024 * 1024,
+            "used_bytes": recording.spool.used_bytes,
             "shed_entries": recording.spool.shed_entries,
+            "time_to_full_s": recording.spool.time_to_full_s,
+            "time_to_drain_s": recording.spool.time_to_drain_s,
         },
         "writer": {
             "state": writer.state,
@@ -75,6 +85,8 @@ def picture(
             "epoch": writer.epoch,
             **asdict(writer.totals),
         },
+        "audit": auditor.picture,
+        "set_values": desired.picture(),
         "pool": {"size": size, "idle": idle},
         "clock": {"synchronised": recording.tracker.context.clock_synchronised, "offset_us": recording.clock.offset_us},
         "definitions": {

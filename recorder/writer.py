@@ -5,26 +5,38 @@ a backlog goes in large COPYs. After any doubt it claims the stream again and go
 """
 
 import asyncio
-import socket
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
-from recorder.batch import copy_payload
+from recorder.claim import Claim, Claimant
 from recorder.clock import Clock
 from recorder.database import Database, Session
-from recorder.entry import Entry, EntryKind, Outcome
-from recorder.errors import DatabaseError, RecorderClaimedError, SpoolError, StreamFencedError, StreamOutOfStepError
+from recorder.entry import EntryKind
+from recorder.errors import (
+    ContentRefusedError,
+    DatabaseError,
+    SpoolError,
+    StreamChangedError,
+    StreamFencedError,
+    StreamOutOfStepError,
+)
+from recorder.holder import Holder
 from recorder.jsonb import to_json
 from recorder.latency import LatencyRecorder, Mark
+from recorder.quarantine import Refused, described, is_to_halve, keep, store_singly, whole
 from recorder.spool import Spool
 from recorder.spool_store import SpooledEntry
+from recorder.statements import accounting_of, days_of_rows
+from recorder.transaction import Ahead, Transaction, transaction_of
 
-PREPARED: Final = ("claim_recorder", "claim_stream", "ensure_day_partition")
+PREPARED: Final = ("look_at_recorder", "end_stale_sessions", "claim_recorder", "claim_stream", "ensure_day_partition")
 """Statements that go to the database by themselves, prepared as each connection opens; those of a commit go together
 with its rows."""
 FIRST_BACKOFF_S: Final = 0.1
@@ -39,8 +51,18 @@ class WriterState(StrEnum):
     WRITING = "writing"
     AWAY = "away"
     """The database is not there or refuses; the spool holds everything."""
+    UNREADABLE = "unreadable"
+    """The spool cannot be read; what is in it waits."""
     FENCED = "fenced"
     """Another process of this recorder writes; this one only spools."""
+
+
+_FAILURES: Final = {
+    WriterState.AWAY: "database_away",
+    WriterState.UNREADABLE: "spool_unreadable",
+    WriterState.FENCED: "writer_fenced",
+}
+"""What the log calls each."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -52,13 +74,17 @@ class WriterTotals:
     rows: int = 0
     lost_rows: int = 0
     """Rows of entries that were shed or damaged before they could be written."""
+    quarantined_rows: int = 0
+    """Rows that PostgreSQL refused for their content."""
+    quarantined_entries: int = 0
+    """Events, and whole entries, of the same fate."""
 
 
 class Writer:
     """Owns the way from spool to database; run it as one task.
 
     Args:
-        recorder: recorder number.
+        holder: this process, as the holder of its recorder number.
         machine: name of the machine, for the claim of the number.
         max_rows: rows of one transaction, at most.
         marks: when each entry was sampled and spooled, taken out as it is committed.
@@ -70,7 +96,7 @@ class Writer:
         *,
         database: Database,
         spool: Spool,
-        recorder: int,
+        holder: Holder,
         machine: str,
         clock: Clock,
         latency: LatencyRecorder,
@@ -81,8 +107,8 @@ class Writer:
     ) -> None:
         self._database = database
         self._spool = spool
-        self._recorder = recorder
-        self._machine = machine
+        self._recorder = holder.recorder
+        self._claimant = Claimant(holder, machine)
         self._clock = clock
         self._latency = latency
         self._marks = marks
@@ -90,19 +116,21 @@ class Writer:
         self._backoff_max_s = backoff_max_s
         self._sleep = sleep
         self._days: set[date] = set()
-        self._epoch = 0
+        self._stream_id = spool.stream_id
         self._position = spool.acknowledged
+        self._ahead: Ahead | None = None
         self._drained = asyncio.Event()
         self.state = WriterState.CONNECTING
         self.last_error: str | None = None
         self._told: str | None = None
+        self._refusal_told: str | None = None
         self._is_connection_told = False
         self.totals = WriterTotals()
 
     @property
     def epoch(self) -> int:
         """Epoch that this writer last claimed; 0 before the first claim."""
-        return self._epoch
+        return self._claimant.epoch
 
     async def run(self) -> None:
         """Write until cancelled; a database that is away is waited for. Returns only when fenced off."""
@@ -117,14 +145,28 @@ class Writer:
                         await self._write_next(session)
             except StreamFencedError as error:
                 # who was fenced off never claims again, or two would fence each other for ever
-                self._failed(WriterState.FENCED, error)
+                self._failed(WriterState.FENCED, await self._naming_holder(error))
                 return
-            except (DatabaseError, SpoolError) as error:
+            except StreamChangedError as error:
+                log.warning("spool_replaced", reason=str(error))
+                continue
+            except DatabaseError as error:
                 self._failed(WriterState.AWAY, error)
+            except SpoolError as error:
+                self._failed(WriterState.UNREADABLE, error)
             if self.totals.transactions > committed:
                 backoff_s = FIRST_BACKOFF_S
             await self._sleep(backoff_s)
             backoff_s = min(backoff_s * 2, self._backoff_max_s)
+
+    async def _naming_holder(self, error: StreamFencedError) -> StreamFencedError:
+        """Say who fenced this process off, where the error does not and the database still answers."""
+        if "is held by" in str(error):
+            return error
+        with suppress(DatabaseError):
+            async with self._database.session() as session:
+                return StreamFencedError(f"{error}; it is held by {await self._claimant.holder_now(session)}")
+        return error
 
     async def drained(self) -> None:
         """Return when everything that is spooled now is committed."""
@@ -138,7 +180,7 @@ class Writer:
         if self._told != str(error):
             self._told = str(error)
             self._is_connection_told = False
-            log.warning("database_away" if state is WriterState.AWAY else "writer_fenced", error=str(error))
+            log.warning(_FAILURES[state], error=str(error))
         self.state = state
         self.last_error = str(error)
 
@@ -148,44 +190,49 @@ class Writer:
         Raises:
             DatabaseError: the recorder number or the stream is somebody else's, or the database is away.
         """
-        host = socket.gethostname()
-        claim = await session.fetch_one("claim_recorder", self._recorder, self._machine, host)
-        assert claim is not None
-        if not claim["is_claimed"]:
-            raise RecorderClaimedError(
-                f"recorder number {self._recorder} belongs to machine {claim['holder_machine']!r} "
-                f"on host {claim['holder_host']}; give this one another [recorder] number; spooling goes on"
-            )
+        await self._claimant.prepare(session)
+        self._stream_id, predecessors = self._spool.lineage
+        stream_id = self._stream_id
         async with session.transaction():
-            row = await session.fetch_one("claim_stream", self._spool.stream_id, self._recorder)
-            assert row is not None
-            self._epoch = row["epoch"]
-            watermark: int = row["last_sequence"]
+            before = [(await self._claimant.take(session, stream)).watermark for stream in predecessors]
+            claim = await self._claimant.take(session, stream_id)
+            watermark = max(claim.watermark, *before, 0)
+            if watermark > claim.watermark:
+                # numbers go on from a damaged spool to its successor, and what the database has of them it keeps
+                await session.execute("rebase_stream", stream_id, claim.epoch, watermark)
             if watermark < self._spool.acknowledged:
-                await self._record_restore(session, watermark)
-                watermark = self._spool.acknowledged
+                watermark = await self._record_restore(session, claim, watermark)
         if watermark > self._spool.last_sequence:
             raise StreamOutOfStepError(
-                f"the database has entries up to {watermark} of spool {self._spool.stream_id}, the file only up to "
+                f"the database has entries up to {watermark} of spool {stream_id}, the file only up to "
                 f"{self._spool.last_sequence}: it was put back from an older copy; move it away and start again"
             )
+        self._claimant.taken(claim)
+        self._spool.claimed(watermark, predecessors)
+        self._ahead = None
+        self._position = min(self._position, watermark)
         self._committed_to(watermark)
         self._days.clear()
         if not self._is_connection_told:
             self._is_connection_told = True
-            log.info("database_connected", epoch=self._epoch, watermark=watermark, waiting=self._spool.depth.entries)
+            log.info("database_connected", epoch=self.epoch, watermark=watermark, waiting=self._spool.depth.entries)
         self.state = WriterState.WRITING
         self.last_error = None
 
-    async def _record_restore(self, session: Session, watermark: int) -> None:
-        """The database is older than what it once confirmed: say which entries it no longer has."""
+    async def _record_restore(self, session: Session, claim: Claim, watermark: int) -> int:
+        """The database is older than what it once confirmed: send again what the file still has, and say what is lost.
+
+        Returns:
+            From where to go on.
+        """
+        kept_after = await self._spool.take_back(watermark)
         detail = {
-            "stream_id": str(self._spool.stream_id),
+            "stream_id": str(self._stream_id),
             "lost_after_sequence": watermark,
-            "lost_to_sequence": self._spool.acknowledged,
+            "lost_to_sequence": kept_after,
         }
         log.error("database_restored", **detail)
-        await session.execute("rebase_stream", self._spool.stream_id, self._epoch, self._spool.acknowledged)
+        await session.execute("rebase_stream", self._stream_id, claim.epoch, kept_after)
         await session.execute(
             "insert_recorder_event",
             self._recorder,
@@ -195,30 +242,114 @@ class Writer:
             "",
             to_json(detail),
         )
+        return kept_after
 
     async def _write_next(self, session: Session) -> None:
         await self._spool.wait_beyond(self._position)
-        entries = await self._spool.peek(after=self._position, max_rows=self._max_rows)
-        if not entries:
+        ahead, self._ahead = self._ahead, None
+        if ahead is None or ahead.after != self._position:
+            entries: Sequence[SpooledEntry] = await self._spool.peek(after=self._position, max_rows=self._max_rows)
+            ahead = Ahead(after=self._position, entries=entries, transaction=None)
+        if not ahead.entries:
             raise SpoolError(f"spool entries after {self._position} cannot be found")
-        await self.commit(session, entries)
+        if self._spool.stream_id != self._stream_id:
+            raise StreamChangedError(f"the spool goes on as stream {self._spool.stream_id}, after {self._stream_id}")
+        if self._is_backlog(ahead.entries):
+            await self._commit_and_read_on(session, ahead)
+        else:
+            await self.commit(session, ahead.entries, ahead.transaction)
 
-    async def commit(self, session: Session, entries: Sequence[SpooledEntry]) -> None:
+    def _is_backlog(self, entries: Sequence[SpooledEntry]) -> bool:
+        """Whether as much again waits behind a transaction that is large already."""
+        rows = sum(spooled.entry.row_count for spooled in entries)
+        return 2 * rows > self._max_rows and self._spool.last_sequence - entries[-1].sequence >= len(entries)
+
+    async def _commit_and_read_on(self, session: Session, ahead: Ahead) -> None:
+        """Make the next transaction of a backlog while the database is busy with this one."""
+        reading = asyncio.create_task(self._read_on(ahead.entries[-1].sequence), name="read ahead")
+        try:
+            await self.commit(session, ahead.entries, ahead.transaction)
+        except BaseException:
+            reading.cancel()
+            # whatever it says, the next claim reads again
+            await asyncio.gather(reading, return_exceptions=True)
+            raise
+        self._ahead = await reading
+
+    async def _read_on(self, after: int) -> Ahead:
+        entries = await self._spool.peek(after=after, max_rows=self._max_rows)
+        transaction = None
+        with suppress(ContentRefusedError):  # met again at their commit
+            transaction = await self._transaction_of(entries)
+        return Ahead(after=after, entries=entries, transaction=transaction)
+
+    async def _transaction_of(self, entries: Sequence[SpooledEntry]) -> Transaction:
+        return await transaction_of(entries, recorder=self._recorder, now_us=self._clock.now_us())
+
+    async def commit(
+        self, session: Session, entries: Sequence[SpooledEntry], transaction: Transaction | None = None
+    ) -> None:
         """Write the next entries of the claimed stream in one transaction, then acknowledge them.
+
+        Where PostgreSQL refuses something for its content it takes several transactions, in order, and what is
+        refused goes into quarantine.
+
+        Args:
+            session: of the claim.
+            entries: in order.
+            transaction: made of them, where it is made already.
 
         Raises:
             DatabaseError: not written, or after a lost reply nobody knows until the next claim.
         """
-        await self._ensure_days(session, entries)
-        rows = [spooled.entry.rows for spooled in entries if spooled.entry.rows]
+        try:
+            await self._commit_whole(session, entries, transaction or await self._transaction_of(entries))
+        except ContentRefusedError:
+            # a day whose partition was dropped meanwhile is refused too
+            self._days.clear()
+            if is_to_halve(entries):
+                middle = len(entries) // 2
+                for half in (entries[:middle], entries[middle:]):
+                    await self.commit(session, half)
+            else:
+                await self._commit_singly(session, entries)
+
+    async def _commit_whole(self, session: Session, entries: Sequence[SpooledEntry], transaction: Transaction) -> None:
+        await self._ensure_days(session, transaction.days)
+        advance = "advance_stream", self._advance(entries, transaction.accounting)
+        await session.commit([advance, *transaction.events], transaction.payload)
+        self._count(entries, [])
+
+    async def _commit_singly(self, session: Session, entries: Sequence[SpooledEntry]) -> None:
+        """Write entries of which something is refused; that goes into quarantine, in the same transaction."""
+        points = (spooled.entry.rows for spooled in entries if spooled.entry.kind is EntryKind.POINTS)
+        for day in sorted(set[date]().union(*map(days_of_rows, points))):
+            with suppress(ContentRefusedError):  # then its rows are refused, and say why
+                await self._ensure_days(session, {day})
+        try:
+            async with session.transaction():
+                await session.execute("check_constraints_now")
+                stored, refused = await store_singly(
+                    session, entries, recorder=self._recorder, now_us=self._clock.now_us()
+                )
+                await session.execute("advance_stream", *self._advance(entries, accounting_of(stored)))
+                await keep(session, self._stream_id, refused)
+        except ContentRefusedError as again:
+            if len(entries) > 1:
+                for spooled in entries:
+                    await self._commit_singly(session, [spooled])
+                return
+            # neither its accounting nor anything else of it can be trusted: it is kept as it is
+            refused = [whole(entries[0], again, is_counted=False)]
+            async with session.transaction():
+                await session.execute("advance_stream", *self._advance(entries, accounting_of([])))
+                await keep(session, self._stream_id, refused)
+        self._count(entries, refused)
+
+    def _advance(self, entries: Sequence[SpooledEntry], accounting: str) -> Sequence[object]:
+        """Arguments of the statement that every transaction begins or ends with."""
         last = entries[-1].sequence
-        watermark = (self._spool.stream_id, self._epoch, self._position, last, to_json(_accounting(entries)))
-        events = (s.entry for s in entries if s.entry.kind in {EntryKind.PROCESS, EntryKind.EVENT})
-        statements = [("advance_stream", watermark), *map(self._event_statement, events)]
-        await session.commit(statements, copy_payload(rows) if rows else None)
-        self._count(entries)
-        self._committed_to(last)
-        self._told = None
+        return self._stream_id, self.epoch, self._position, last, accounting
 
     def _committed_to(self, sequence: int) -> None:
         now_ns = self._clock.monotonic_ns()
@@ -231,74 +362,23 @@ class Writer:
         self._spool.acknowledge(self._position)
         self._drained.set()
 
-    def _count(self, entries: Sequence[SpooledEntry]) -> None:
+    def _count(self, entries: Sequence[SpooledEntry], refused: Sequence[Refused]) -> None:
+        refused_rows = sum(one.row_count for one in refused)
         self.totals.transactions += 1
         self.totals.entries += len(entries)
         self.totals.lost_rows += sum(spooled.entry.header.get("lost_rows", 0) for spooled in entries)
-        self.totals.rows += sum(spooled.entry.row_count for spooled in entries)
+        self.totals.rows += sum(spooled.entry.row_count for spooled in entries) - refused_rows
+        self.totals.quarantined_rows += refused_rows
+        self.totals.quarantined_entries += sum(one.kind != "row" for one in refused)
+        self._committed_to(entries[-1].sequence)
+        self._told = None
+        if refused and refused[0].error != self._refusal_told:
+            # once for each reason: one that lasts would fill the log
+            self._refusal_told = refused[0].error
+            log.error("quarantined", **described(refused))
 
-    async def _ensure_days(self, session: Session, entries: Sequence[SpooledEntry]) -> None:
-        """Make the partitions of the days that these rows touch, outside of the transaction that fills them."""
-        needed: set[date] = set()
-        for spooled in entries:
-            if spooled.entry.rows:
-                day, last = _day(spooled.entry.first_us), _day(spooled.entry.last_us)
-                while day <= last:
-                    needed.add(day)
-                    day += timedelta(days=1)
+    async def _ensure_days(self, session: Session, needed: AbstractSet[date]) -> None:
+        """Make the partitions of days that rows touch, outside of the transaction that fills them."""
         for day in sorted(needed - self._days):
             await session.execute("ensure_day_partition", day)
             self._days.add(day)
-
-    def _event_statement(self, entry: Entry) -> tuple[str, Sequence[object]]:
-        """The name and the arguments of the statement that records an event."""
-        header = entry.header
-        match header["event"]:
-            case "run_started":
-                name = "start_process_run"
-                keys = ["process_id", "machine", "kind", "recipe", "operator", "lot", "substrate", "note"]
-                keys += ["run_counter", "started_us", "definitions_version", "time_scale", "clock_synchronised"]
-            case "run_ended":
-                name, keys = "end_process_run", ["process_id", "status", "ended_us"]
-            case "step_started":
-                name, keys = "start_process_step", ["process_id", "kind", "started_us", "number"]
-            case "step_ended":
-                name, keys = "end_process_step", ["process_id", "kind", "started_us", "ended_us"]
-            case kind:
-                return "insert_recorder_event", (
-                    self._recorder,
-                    header.get("occurred_us") or self._clock.now_us(),
-                    kind,
-                    header.get("process_id"),
-                    header.get("device", ""),
-                    to_json(header.get("detail", {})),
-                )
-        return name, [header[key] for key in keys]
-
-
-def _day(timestamp_us: int) -> date:
-    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=timestamp_us)).date()
-
-
-def _accounting(entries: Sequence[SpooledEntry]) -> list[Mapping[str, Any]]:
-    """Sum the slot counts of entries, so that a backlog costs one row a minute and not one a slot."""
-    totals: dict[tuple[int, str, int, int, Outcome, str], list[int]] = {}
-    for spooled in entries:
-        for count in spooled.entry.accounting:
-            key = (count.process_id, count.device, count.interval_ms, count.minute, count.outcome, count.cause)
-            total = totals.setdefault(key, [0, 0])
-            total[0] += count.slots
-            total[1] += count.rows
-    return [
-        {
-            "process_id": process_id,
-            "device": device,
-            "interval_ms": interval_ms,
-            "minute": minute,
-            "outcome": outcome,
-            "cause": cause,
-            "slots": slots,
-            "rows": rows,
-        }
-        for (process_id, device, interval_ms, minute, outcome, cause), (slots, rows) in totals.items()
-    ]

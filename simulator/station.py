@@ -177,4 +177,10 @@ class Station:
                 raise FaultError("clear takes 'which', a number or a name")
             return {"cleared": self.board.clear(which)}
 
-        return {"inject": inject, "clear": clear, "list": lambda _request: self.board.describe()}
+        def flush(_request: Mapping[str, Any]) -> Any:
+            log = self.wire.log
+            if log is not None:
+                log.flush()
+            return {"responses": 0 if log is None else log.count}
+
+        return {"inject": inject, "clear": clear, "list": lambda _request: self.board.describe(), "flush": flush}

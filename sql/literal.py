@@ -1,7 +1,7 @@
 """Arguments as literals, for the few messages in which PostgreSQL takes no parameters: several statements at once."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 _PLACEHOLDER: Final = re.compile(r"\$(\d+)")
@@ -22,3 +22,11 @@ def quote_literal(value: object) -> str:
 def with_arguments(text: str, arguments: Sequence[object]) -> str:
     """Put literals in the place of ``$1``, ``$2`` and so on; a statement must hold no ``$1`` in a string of its own."""
     return _PLACEHOLDER.sub(lambda found: quote_literal(arguments[int(found[1]) - 1]), text)
+
+
+def set_local(settings: Mapping[str, object]) -> str:
+    """Settings for the rest of a transaction, as statements; SET takes no parameters, and so can be no named statement.
+
+    Not set_config: it is a query, and after a query the isolation level of a transaction stands.
+    """
+    return ";\n".join(f"SET LOCAL {name} TO {quote_literal(value)}" for name, value in settings.items())

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import folders, leaks, postgres
+from tests import folders, leaks, pgbouncer, postgres
 
 SERVERS_USED = pytest.StashKey[list[str]]()
 SESSION_PROCESSES: set[int] = set()
@@ -68,6 +68,15 @@ def postgres_15_url(postgres_15_server: postgres.TestServer) -> Iterator[str]:
 def empty_postgres_15_url(postgres_15_server: postgres.TestServer) -> Iterator[str]:
     """The DSN of a fresh database with nothing in it, on PostgreSQL 15."""
     with postgres_15_server.database(migrated=False) as url:
+        yield url
+
+
+@pytest.fixture
+def pooler_url(database_url: str) -> Iterator[str]:
+    """The DSN of the fresh database behind a PgBouncer in transaction mode; the test is skipped where there is none."""
+    if pgbouncer.PROGRAM is None:
+        pytest.skip(pgbouncer.MISSING)
+    with folders.short_directory() as folder, pgbouncer.transaction_pooler(database_url, folder) as url:
         yield url
 
 

@@ -34,7 +34,8 @@ async def check_database(config: Config, report: Report, *, is_needed: bool) -> 
         return
     schema = config.database.schema_name
     try:
-        async with single_session(dsn, schema) as session:
+        prepared = config.database.prepared_statements
+        async with single_session(dsn, schema, prepared_statements=prepared) as session:
             server = await session.fetch_one("check_server")
             assert server is not None
             report.add(
@@ -43,7 +44,7 @@ async def check_database(config: Config, report: Report, *, is_needed: bool) -> 
                 f"PostgreSQL {server['version']}: {describe_dsn(dsn)} as {server['role']}",
                 **server,
             )
-            if await _check_schema(dsn, schema, report):
+            if await _check_schema(config.require_server_dsn(), schema, report):
                 await _check_rights(session, schema, report)
             await _check_distance(session, report)
     except (DatabaseError, ConfigurationError) as error:

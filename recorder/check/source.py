@@ -60,8 +60,9 @@ async def from_recorder(config: Config) -> Source:
     """
     machine = config.recorder.machine
     try:
-        async with single_session(config.require_dsn(), config.database.schema_name) as session:
-            loaded = await load_definitions(session, machine)
+        prepared, schema = config.database.prepared_statements, config.database.schema_name
+        async with single_session(config.require_dsn(), schema, prepared_statements=prepared) as session:
+            loaded = await load_definitions(session, machine, is_bulk=config.database.bulk_load)
         name = "the database"
     except (DatabaseError, ConfigurationError, DefinitionsError):
         kept = load_last_good(config.recorder.data_directory / "definitions.json", machine)

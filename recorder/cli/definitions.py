@@ -11,15 +11,15 @@ from hal.devices import KNOWN_DEVICES
 from hal.parameter import WordOrder
 from recorder.acquisition import plan_limits
 from recorder.cli.app import ConfigOption, JsonOption, app, read_config, run_async
-from recorder.cli.demo_database import DatabasePlace, DemoOption, database_of
+from recorder.cli.demo_database import DatabasePlace, DemoOption, database_of, place_of
 from recorder.cli.known_devices import describe, print_what_it_needs
 from recorder.cli.output import print_json, print_table
 from recorder.config import Config
-from recorder.database import single_session
 from recorder.definition_diff import Difference, difference
 from recorder.definition_file import DefinitionFile, read_definition_file
 from recorder.definition_import import Comparison, Load, compare, estimate, write
 from recorder.definitions import Definition, DefinitionSet, load_definitions, load_last_good
+from recorder.earlier_database import read_earlier_database
 from recorder.errors import ConfigurationError, DatabaseError, DefinitionsError, OutsideError, UsageError
 from recorder.findings import Severity
 from recorder.known_device import device_name_of, find_known_device, known_definitions
@@ -42,6 +42,17 @@ def import_(
     component: Annotated[
         str | None, typer.Option(help="With --device: component of its parameters, for example 'Chuck heater'.")
     ] = None,
+    from_database: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DSN",
+            help="The database of the earlier recorder in place of FILE; docs/definitions.md says what it takes over.",
+        ),
+    ] = None,
+    from_schema: Annotated[str, typer.Option(help="With --from-database: the schema of its tables.")] = "public",
+    ignore_column: Annotated[
+        list[str] | None, typer.Option(help="With --from-database: a column to pass over. Repeat it for more.")
+    ] = None,
     config: ConfigOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Change nothing, only say what would change.")] = False,
     word_order: Annotated[
@@ -50,15 +61,25 @@ def import_(
     json: JsonOption = False,
 ) -> None:
     """Bring the definitions of the configured machine to what a file says, or those of one device to what is known."""
-    if (file is None) == (known is None):
-        raise UsageError("definitions import: give either a FILE or --device NAME")
+    if sum(source is not None for source in (file, known, from_database)) != 1:
+        raise UsageError("definitions import: give one of FILE, --device NAME and --from-database DSN")
+    if ignore_column and from_database is None:
+        raise UsageError("definitions import: --ignore-column goes with --from-database")
     settings = read_config(config)
     limits = {name: plan_limits(device) for name, device in settings.devices.items()}
     if known is None:
         if as_device is not None or component is not None:
-            raise UsageError("definitions import: --as-device and --component go with --device, not with a FILE")
-        assert file is not None
-        device, content = None, read_definition_file(file, word_order=word_order)
+            raise UsageError("definitions import: --as-device and --component go with --device alone")
+        device = None
+        if from_database is not None:
+            content = run_async(
+                read_earlier_database(
+                    from_database, schema=from_schema, word_order=word_order, without=ignore_column or ()
+                )
+            )
+        else:
+            assert file is not None
+            content = read_definition_file(file, word_order=word_order)
     else:
         equipment = find_known_device(known)
         device = device_name_of(equipment, as_device)
@@ -79,7 +100,7 @@ def import_(
 
 async def _apply(settings: Config, content: DefinitionFile, device: str | None, *, dry_run: bool) -> Comparison:
     machine = settings.recorder.machine
-    async with single_session(settings.require_dsn(), settings.database.schema_name) as session:
+    async with place_of(settings).session() as session:
         if dry_run:
             return await compare(session, machine, content.definitions, device=device)
         return await write(session, machine, content, device=device)
@@ -182,7 +203,7 @@ def _place(definition: Definition, *, with_device: bool) -> tuple[object, ...]:
 
 
 async def _load(place: DatabasePlace) -> DefinitionSet:
-    async with single_session(place.dsn, place.schema) as session:
+    async with place.session() as session:
         return await load_definitions(session, place.machine)
 
 
@@ -223,7 +244,7 @@ def diff(
 
 
 async def _stored(settings: Config) -> DefinitionSet:
-    async with single_session(settings.require_dsn(), settings.database.schema_name) as session:
+    async with place_of(settings).session() as session:
         return await load_definitions(session, settings.recorder.machine)
 
 

@@ -80,6 +80,7 @@ def demo(
         server = stack.enter_context(demo_server())
         place = DatabasePlace(dsn=server.url(), schema=DEMO_SCHEMA, machine=DEMO_MACHINE)
         run_async(migrate(place.dsn, schema=place.schema))
+        run_async(_make_statement_statistics(place))
         simulator_log = folder / "simulator.log"
         simulator = stack.enter_context(
             child(
@@ -115,7 +116,7 @@ def demo(
 
 
 async def _import(place: DatabasePlace, map_path: Path) -> DefinitionSet:
-    async with single_session(place.dsn, place.schema) as session:
+    async with place.session() as session:
         await write(session, place.machine, read_definition_file(map_path))
         return await load_definitions(session, place.machine)
 
@@ -128,6 +129,7 @@ def _write_config(folder: Path, place: DatabasePlace, tool: _Tool, *, speed: flo
         "database": {"dsn": place.dsn, "schema": place.schema},
         "devices.plc": {"host": tool.host, "port": tool.port, "unit": tool.unit},
         "process": {**ROLES, "aborted_values": [ABORTED]},
+        "clock": {"wait_s": 0},
     }
     lines = []
     for section, fields in sections.items():
@@ -170,7 +172,7 @@ async def _record(
             if process is not None and process["kind"] == "recipe":
                 run = process["process_id"]
                 progress.update(bar, completed=process["cycle"] or 0)
-            elif run and await _is_committed(place, run):
+            elif run and await _is_audited(place, run):
                 return {**picture, "run": run}
             await asyncio.sleep(_POLL_S)
 
@@ -200,10 +202,17 @@ async def _press_start(tool: _Tool, definitions: DefinitionSet) -> None:
         await link.close()
 
 
-async def _is_committed(place: DatabasePlace, run: int) -> bool:
-    async with single_session(place.dsn, place.schema) as session:
+async def _make_statement_statistics(place: DatabasePlace) -> None:
+    """Let `database health --demo` know the statements; they belong to the server and not to the schema."""
+    async with single_session(place.dsn, "public") as session:
+        await session.execute("create_statement_statistics")
+
+
+async def _is_audited(place: DatabasePlace, run: int) -> bool:
+    """Whether the run is committed whole, and the recorder has looked whether it balances."""
+    async with place.session() as session:
         row = await session.fetch_one("show_run", run)
-    return row is not None and row["status"] != "running"
+    return row is not None and row["audited_at"] is not None
 
 
 async def _summarise(place: DatabasePlace, picture: Mapping[str, Any], definitions: DefinitionSet) -> dict[str, Any]:
@@ -216,7 +225,7 @@ async def _summarise(place: DatabasePlace, picture: Mapping[str, Any], definitio
     expected = sum(counted["rows"] for counted in found["slots"])
     pressure = definitions.find(PRESSURE)
     assert pressure is not None
-    async with single_session(place.dsn, place.schema) as session:
+    async with place.session() as session:
         trace = await session.fetch("run_trace", run, pressure.id)
     latency = {name: picture["latency_ms"][name] for name in ("read", "spool", "commit", "sample_to_commit")}
     return {
@@ -230,7 +239,9 @@ async def _summarise(place: DatabasePlace, picture: Mapping[str, Any], definitio
         "scans": {"scheduled": sum(slots.values()), **slots},
         "requests_per_scan": picture["requests_per_scan"],
         "lost": expected - found["points"] + picture["lost"],
+        "audit": found["audit_verdict"],
         "latency_ms": latency,
+        "event_loop_lag_ms": picture["event_loop_lag_ms"],
         "database_url": place.dsn,
         "pressure": {
             "unit": pressure.unit,
@@ -250,6 +261,7 @@ def _print(summary: Mapping[str, Any], speed: float) -> None:
         f"  slots      {scans['scheduled']} scheduled: {scans['completed']} completed, {scans['late']} late, "
         f"{scans['failed']} failed, {scans['skipped']} skipped"
     )
+    print(f"  audit      {summary['audit']}")
     print(f"  requests   {summary['requests_per_scan']} a pass over all parameters")
     print("  latency    ms                    p50      p95      p99      max")
     for stage, words in (

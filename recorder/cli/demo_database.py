@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final
@@ -10,6 +10,8 @@ from typing import Annotated, Final
 import typer
 
 from recorder.cli.app import read_config
+from recorder.config import Config
+from recorder.database import Session, single_session
 from recorder.embedded import EmbeddedPostgres, default_data_directory
 from recorder.errors import DemoError
 
@@ -22,11 +24,27 @@ DemoOption = Annotated[bool, typer.Option("--demo", help="Look into the database
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DatabasePlace:
-    """Where the tables are."""
+    """Where the tables are.
+
+    Attributes:
+        direct_dsn: of the server itself where `dsn` leads to a pooler; empty where they are the same.
+        prepared_statements: false where `dsn` leads to a pooler in transaction mode.
+    """
 
     dsn: str
     schema: str
     machine: str
+    direct_dsn: str = ""
+    prepared_statements: bool = True
+
+    @property
+    def server_dsn(self) -> str:
+        """The way to the server itself."""
+        return self.direct_dsn or self.dsn
+
+    def session(self) -> AbstractAsyncContextManager[Session]:
+        """A connection for a command that asks a question or two and ends."""
+        return single_session(self.dsn, self.schema, prepared_statements=self.prepared_statements)
 
 
 def demo_directory(name: str) -> Path:
@@ -50,7 +68,19 @@ def database_of(config: Path | None, *, demo: bool) -> Iterator[DatabasePlace]:
         with demo_server() as server:
             yield DatabasePlace(dsn=server.url(), schema=DEMO_SCHEMA, machine=DEMO_MACHINE)
     else:
-        settings = read_config(config)
-        yield DatabasePlace(
-            dsn=settings.require_dsn(), schema=settings.database.schema_name, machine=settings.recorder.machine
-        )
+        yield place_of(read_config(config))
+
+
+def place_of(settings: Config) -> DatabasePlace:
+    """The configured database.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    return DatabasePlace(
+        dsn=settings.require_dsn(),
+        schema=settings.database.schema_name,
+        machine=settings.recorder.machine,
+        direct_dsn=settings.database.direct_dsn.get_secret_value(),
+        prepared_statements=settings.database.prepared_statements,
+    )

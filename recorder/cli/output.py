@@ -3,10 +3,12 @@
 import json
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 from rich.table import Table
+
+_SECOND_MS: Final = 1000
 
 
 def print_json(value: object) -> None:
@@ -53,3 +55,10 @@ def duration(started: datetime, ended: datetime | None) -> str:
     minutes, rest = divmod(seconds, 60)
     hours, minutes = divmod(int(minutes), 60)
     return f"{hours}:{minutes:02d}:{rest:04.1f}"
+
+
+def clock_offset(offset_us: int) -> str:
+    """How far a clock is from the time that is recorded."""
+    size_ms = abs(offset_us) / 1000
+    size = f"{size_ms:.1f} ms" if size_ms < _SECOND_MS else f"{size_ms / 1000:.1f} s"
+    return f"{size} {'behind' if offset_us < 0 else 'ahead'}"

@@ -1,16 +1,21 @@
 """``ald-recorder runs``: what was recorded, and runs by hand."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
+from recorder.audit import Audit, Verdict, audit
+from recorder.audit import store as keep_audit
+from recorder.audit_text import audit_page
 from recorder.cli.app import ConfigOption, JsonOption, app, read_config, run_async
 from recorder.cli.demo_database import DatabasePlace, DemoOption, database_of
-from recorder.cli.output import duration, local_time, print_json, print_table
+from recorder.cli.output import clock_offset, duration, local_time, print_json, print_table
 from recorder.control import ask
-from recorder.database import single_session
 from recorder.errors import UsageError
+
+_SHOWN_OFFSET_US: Final = 1000
+"""An offset of clock and times of a run below it is drift that was being followed."""
 
 runs_app = typer.Typer(help="Runs: what was recorded, start and stop.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(runs_app, name="runs")
@@ -27,7 +32,7 @@ def list_(
     """List runs, newest first."""
 
     async def fetch(place: DatabasePlace) -> list[Mapping[str, Any]]:
-        async with single_session(place.dsn, place.schema) as session:
+        async with place.session() as session:
             return await session.fetch("list_runs", all, limit)
 
     with database_of(config, demo=demo) as place:
@@ -41,18 +46,26 @@ def list_(
     several_machines = len({run["machine"] for run in rows}) > 1
     labels = [name for name in ("operator", "lot") if any(run[name] for run in rows)]
     print_table(
-        ("run", "recipe", "started", "duration", "status", "cycles#", *labels),
+        ("run", "recipe", "started", "duration", "status,\naudit", "cycles#", *labels),
         [
             (
                 run["id"],
                 _title(run, several_machines=several_machines),
-                *(local_time(run["started_at"])[:-3], duration(run["started_at"], run["ended_at"]), run["status"]),
+                *(local_time(run["started_at"])[:-3], duration(run["started_at"], run["ended_at"]), _state(run)),
                 *(run["cycles"] or "", *(run[name] for name in labels)),
             )
             for run in rows
         ],
         wraps=("recipe", "operator", "lot"),
     )
+
+
+def _state(run: Mapping[str, Any]) -> str:
+    """How a run ended and, on a line below, whether it balances; `runs show` and `runs audit` say why not."""
+    verdict = run["audit_verdict"]
+    if verdict is None:
+        return str(run["status"])
+    return f"{run['status']}\n{'balances' if verdict == Verdict.BALANCES else 'UNBALANCED'}"
 
 
 def _title(run: Mapping[str, Any], *, several_machines: bool) -> str:
@@ -67,7 +80,7 @@ async def fetch_run(place: DatabasePlace, run: int) -> dict[str, Any]:
     Raises:
         UsageError: there is no such run.
     """
-    async with single_session(place.dsn, place.schema) as session:
+    async with place.session() as session:
         head = await session.fetch_one("show_run", run)
         if head is None:
             raise UsageError(f"there is no run {run}; see ald-recorder runs list --all")
@@ -102,10 +115,13 @@ def show(
             print(f"  {label}: {found[label]}")
     if not found["clock_synchronised"]:
         print("  the controller's clock was not synchronised")
+    if abs(found["clock_offset_us"]) >= _SHOWN_OFFSET_US:
+        print(f"  the controller's clock was {clock_offset(found['clock_offset_us'])} of this run's times")
     cycles = sum(step["kind"] == "cycle" for step in found["steps"])
     print(f"  {cycles} cycles and {sum(step['kind'] == 'step' for step in found['steps'])} steps, as sampled")
     qualities = ", ".join(f"{count} {name}" for name, count in found["quality"].items())
     print(f"  {found['points']} points stored: {qualities}")
+    print(f"  audit: {found['audit_verdict'] or 'not yet; see ald-recorder runs audit'}")
     print_table(
         ("device", "every ms#", "slots ended", "cause", "slots#", "rows#"),
         [
@@ -113,6 +129,46 @@ def show(
             for slot in found["slots"]
         ],
     )
+
+
+@runs_app.command("audit")
+def audit_(
+    run: Annotated[str, typer.Argument(help="Id of the run, or `last` for the newest of the machine.")],
+    config: ConfigOption = None,
+    store: Annotated[
+        bool, typer.Option("--store", help="Keep the verdict with the run, as the recorder does.")
+    ] = False,
+    demo: DemoOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Set slots against rows of one run; exit status 1 where they do not balance.
+
+    Needs the database alone, and changes nothing unless --store is given.
+    """
+    with database_of(config, demo=demo) as place:
+        audited = run_async(_audit(place, run, is_kept=store))
+    if json:
+        print_json(audited.to_plain())
+    else:
+        print(audit_page(audited))
+    if audited.verdict is Verdict.DOES_NOT_BALANCE:
+        raise typer.Exit(1)
+
+
+async def _audit(place: DatabasePlace, run: str, *, is_kept: bool) -> Audit:
+    async with place.session() as session:
+        number = int(run) if run.isascii() and run.isdecimal() else None
+        if run == "last":
+            newest = await session.fetch_one("audit_newest_run", place.machine)
+            if newest is None:
+                raise UsageError(f"no run of {place.machine!r} is recorded yet; see ald-recorder runs list --all")
+            number = newest["id"]
+        if number is None or number >= 1 << 63:
+            raise UsageError(f"{run!r} is no run; give its id, as ald-recorder runs list shows it, or last")
+        audited = await audit(session, number)
+        if is_kept:
+            await keep_audit(session, audited)
+        return audited
 
 
 @runs_app.command()

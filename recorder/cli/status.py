@@ -3,7 +3,7 @@
 from typing import Any
 
 from recorder.cli.app import ConfigOption, JsonOption, app, read_config, run_async
-from recorder.cli.output import print_json
+from recorder.cli.output import clock_offset, print_json
 from recorder.control import ask
 
 
@@ -35,11 +35,16 @@ def status(config: ConfigOption = None, json: JsonOption = False) -> None:
     print(f"database  {writer['state']}, {writer['rows']} rows written{_reason(writer['last_error'])}")
     print(f"spool     {spool['entries']} entries, {spool['bytes'] / 1e6:.1f} of {spool['max_bytes'] / 1e6:.0f} MB")
     print(f"lost      {picture['lost']} rows")
+    audited = picture["audit"]["latest"]
+    if audited is not None:
+        print(f"audit     {audited['kind']} {audited['run']} {audited['verdict']}")
     definitions = picture["definitions"]
     print(f"reads     {definitions['readable']} parameters, definitions of the {definitions['source']}")
     clock = "synchronised" if picture["clock"]["synchronised"] else "NOT synchronised"
-    print(f"clock     {clock}; disk {picture['disk_used_percent']:.0f} % used")
-    for stage, figures in picture["latency_ms"].items():
+    offset = clock_offset(picture["clock"]["offset_us"])
+    print(f"clock     {clock}, {offset} of recorded times; disk {picture['disk_used_percent']:.0f} % used")
+    lag = picture["event_loop_lag_ms"]
+    for stage, figures in {**picture["latency_ms"], "loop late": lag["late"], "loop held": lag["held"]}.items():
         print(
             f"{stage:17} p50 {figures['p50']:8.2f}  p95 {figures['p95']:8.2f}  "
             f"p99 {figures['p99']:8.2f}  max {figures['max']:8.2f} ms"

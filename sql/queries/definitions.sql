@@ -19,6 +19,35 @@ SELECT parameter.id, component.name AS component, parameter.name, parameter.unit
  WHERE machine.name = $1::text
  ORDER BY component.name, parameter.name;
 
+-- name: load_definitions_of_component
+-- The same of one of its components, $2; expected is still of the whole machine.
+SELECT parameter.id, component.name AS component, parameter.name, parameter.unit, parameter.device,
+       parameter.register_kind, parameter.address, parameter.data_type, parameter.word_order, parameter.bit,
+       parameter.length, parameter.scale, parameter."offset", parameter.set_value_parameter_id,
+       parameter.write_address, parameter.set_value, parameter.min_value, parameter.max_value,
+       parameter.range_low, parameter.range_high, parameter.sentinels, parameter.tolerance,
+       parameter.scan_interval_ms, parameter.is_writable, parameter.plc_symbol, parameter.coherence_group,
+       parameter.version,
+       (SELECT count(*)
+          FROM component_parameters counted
+          JOIN machine_components its ON its.id = counted.component_id
+          -- by name and not by the row's machine: counted once and not once a row
+          JOIN machines named ON named.id = its.machine_id AND named.name = $1::text
+         WHERE its.is_activated AND counted.is_active) AS expected
+  FROM machines machine
+  JOIN machine_components component ON component.machine_id = machine.id AND component.is_activated
+  JOIN component_parameters parameter ON parameter.component_id = component.id AND parameter.is_active
+ WHERE machine.name = $1::text AND component.name = $2::text
+ ORDER BY component.name, parameter.name;
+
+-- name: active_components
+-- Names of the components of one machine that are in service.
+SELECT component.name
+  FROM machines machine
+  JOIN machine_components component ON component.machine_id = machine.id
+ WHERE machine.name = $1::text AND component.is_activated
+ ORDER BY component.name;
+
 -- name: all_definitions
 -- All parameters of one machine, inactive ones too, as an import compares them.
 SELECT parameter.id, component.name AS component, parameter.name, parameter.unit, parameter.device,
@@ -84,3 +113,20 @@ UPDATE component_parameters parameter
 -- name: deactivate_parameters
 -- Takes parameters out of service that a definitions file no longer has; their points stay.
 UPDATE component_parameters SET is_active = false WHERE id = ANY ($1::int[]);
+
+-- name: earlier_tables
+-- Whether the schema that is looked at has the two tables of the recorder that this one replaces.
+SELECT count(*) = 2 AS are_there
+  FROM pg_class table_
+ WHERE table_.relnamespace = to_regnamespace(quote_ident(current_schema()))
+   AND table_.relname IN ('machine_components', 'component_parameters');
+
+-- name: earlier_definitions
+-- The definitions of that recorder as they are, of the components that are in service, in the order in which they were
+-- made.
+SELECT component.name AS component, to_jsonb(parameter) AS parameter
+  FROM component_parameters parameter
+  JOIN machine_components component ON component.id = parameter.component_id
+ WHERE coalesce((to_jsonb(component) ->> 'is_activated')::boolean, true)
+   AND coalesce((to_jsonb(parameter) ->> 'is_active')::boolean, true)
+ ORDER BY parameter.id;

@@ -17,6 +17,10 @@ SELECT n.oid IS NOT NULL AS is_there,
 -- The statement that makes the schema of this name, quoted by the server.
 SELECT format('CREATE SCHEMA %I', $1::text);
 
+-- name: drop_schema_statement
+-- The statement that drops the schema of this name with all that is in it, quoted by the server.
+SELECT format('DROP SCHEMA IF EXISTS %I CASCADE', $1::text);
+
 -- name: prepare_migration_session
 -- Lets this session look at one schema alone, wait for no lock longer than given, and build indexes as long as it takes.
 SELECT set_config('search_path', quote_ident($1::text), false),

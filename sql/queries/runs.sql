@@ -1,7 +1,7 @@
 -- name: list_runs
 -- Runs of all machines, newest first, idle times only when asked for.
 SELECT run.id, machine.name AS machine, run.kind, run.recipe, run.operator, run.lot, run.substrate, run.status,
-       run.started_at, run.ended_at, run.time_scale,
+       run.started_at, run.ended_at, run.time_scale, run.audit_verdict,
        (SELECT count(*) FROM process_steps step WHERE step.process_id = run.id AND step.kind = 'cycle') AS cycles
   FROM process_runs run
   JOIN machines machine ON machine.id = run.machine_id
@@ -13,7 +13,7 @@ SELECT run.id, machine.name AS machine, run.kind, run.recipe, run.operator, run.
 -- One run with its labels and how many points are stored for it.
 SELECT run.id, machine.name AS machine, run.kind, run.recipe, run.operator, run.lot, run.substrate, run.note,
        run.run_counter, run.status, run.started_at, run.ended_at, run.definitions_version, run.time_scale,
-       run.clock_synchronised, run.audit_verdict,
+       run.clock_synchronised, run.clock_offset_us, run.audit_verdict, run.audited_at,
        (SELECT count(*)
           FROM process_data point
          WHERE point.process_id = run.id

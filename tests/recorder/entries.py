@@ -20,6 +20,7 @@ def count(number: int, *, rows: int = 2, process_id: int = PROCESS, outcome: Out
         outcome=outcome,
         slots=1,
         rows=rows,
+        slots_at=((number, number + 1),),
     )
 
 

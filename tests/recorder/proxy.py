@@ -23,7 +23,7 @@ class Proxy:
         lose_reply: a reply for which this is true is not forwarded, and its connection is cut; reset by the first.
         lose_request: the same of a request, which does not reach the server.
         lost: connections that were cut so.
-        requests: times that the direction turned from server to client: round trips.
+        round_trips: times that the server was done with what it was asked.
     """
 
     def __init__(self, upstream: str, folder: Path) -> None:
@@ -39,11 +39,18 @@ class Proxy:
         self.lost = 0
         self.round_trips = 0
         self._connections: set[asyncio.Task[None]] = set()
+        self._silent: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
-    async def listening(self) -> AsyncIterator["Proxy"]:
-        """Forward for as long as the block runs."""
-        server = await asyncio.start_unix_server(self._accept, self._socket)
+    async def listening(self, *, over_tcp: bool = False) -> AsyncIterator["Proxy"]:
+        """Forward for as long as the block runs, from a Unix socket or from a TCP port of this machine."""
+        if over_tcp:
+            server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+            parts = urlsplit(self.url)
+            port = server.sockets[0].getsockname()[1]
+            self.url = f"postgresql://{parts.netloc.rpartition('@')[0]}@127.0.0.1:{port}{parts.path}"
+        else:
+            server = await asyncio.start_unix_server(self._accept, self._socket)
         try:
             yield self
         finally:
@@ -55,6 +62,10 @@ class Proxy:
         """Cut every connection."""
         for task in self._connections:
             task.cancel()
+
+    def fall_silent(self) -> None:
+        """Forward nothing more for the connections that there are, and close none: a cable that was pulled."""
+        self._silent |= self._connections
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -68,8 +79,8 @@ class Proxy:
             opened = asyncio.open_connection(host, int(port))
         try:
             server_reader, server_writer = await opened
-        except OSError:
-            writer.close()
+        except (OSError, asyncio.CancelledError):
+            writer.transport.abort()
             return
         try:
             await self._forward_both(reader, writer, server_reader, server_writer)
@@ -87,18 +98,32 @@ class Proxy:
         server_reader: asyncio.StreamReader,
         server_writer: asyncio.StreamWriter,
     ) -> None:
+        connection = asyncio.current_task()
+        assert connection is not None
         async with asyncio.TaskGroup() as tasks:
             ways = (
-                tasks.create_task(self._forward(reader, server_writer, is_reply=False)),
-                tasks.create_task(self._forward(server_reader, writer, is_reply=True)),
+                tasks.create_task(self._forward(connection, reader, server_writer, is_reply=False)),
+                tasks.create_task(self._forward(connection, server_reader, writer, is_reply=True)),
             )
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
             for way in ways:
                 way.cancel()
 
-    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, is_reply: bool) -> None:
+    async def _forward(
+        self,
+        connection: asyncio.Task[None],
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        *,
+        is_reply: bool,
+    ) -> None:
         with suppress(ConnectionError):
-            while chunk := await reader.read(1 << 16):
+            while True:
+                chunk = await reader.read(1 << 16)
+                if connection in self._silent:
+                    await asyncio.Event().wait()  # until it is cancelled
+                if not chunk:
+                    return
                 is_lost = self.lose_reply if is_reply else self.lose_request
                 if is_lost is not None and is_lost(chunk):
                     self.lose_reply = self.lose_request = None

@@ -114,6 +114,7 @@ class Bench:
     spool: Spool
     recording: Recording
     plan: ReadPlan
+    interval_ms: int = INTERVAL_MS
     request_s: float = 0.001
     works_s: list[float] = field(default_factory=list)
 
@@ -126,12 +127,14 @@ class Bench:
     def sampler(self, halt: _Halt | None = None) -> Sampler:
         """A sampler of the plan, whose grid sleeps in fake time."""
         grid = Grid(
-            interval_ms=INTERVAL_MS,
+            interval_ms=self.interval_ms,
             clock=self.clock,
-            after=self.recording.last_slots.get(f"{self.device.name}/{INTERVAL_MS}", -1),
+            after=self.recording.last_slots.get(f"{self.device.name}/{self.interval_ms}", -1),
             sleep=halt.sleep if halt else self.time.sleep,
         )
-        return Sampler(device=self.device, plan=self.plan, interval_ms=INTERVAL_MS, recording=self.recording, grid=grid)
+        return Sampler(
+            device=self.device, plan=self.plan, interval_ms=self.interval_ms, recording=self.recording, grid=grid
+        )
 
     async def sample(self, seconds: float) -> None:
         """Let a new sampler work for so long, then stop it."""
@@ -185,6 +188,7 @@ async def bench(
     roles: Roles = ROLES,
     parameters: Sequence[Parameter] = PARAMETERS,
     max_bytes: int = 100_000_000,
+    interval_ms: int = INTERVAL_MS,
 ) -> AsyncIterator[Bench]:
     """One life of the recorder, from opening the spool to closing it."""
     clock = time.clock()
@@ -212,6 +216,7 @@ async def bench(
             spool=spool,
             recording=recording,
             plan=plan_reads(parameters),
+            interval_ms=interval_ms,
         )
         task = asyncio.create_task(device.run())
         try:

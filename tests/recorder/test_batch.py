@@ -134,7 +134,7 @@ async def test_postgresql_stores_what_was_encoded(database_url: str) -> None:
     try:
         for day in (date(2023, 11, 14), date(1999, 1, 1), date(1969, 12, 31)):
             await connection.execute("SELECT ensure_day_partition($1)", day)
-        await Session(connection, database_url).copy_points(copy_payload([encode(encoder_of(rows), rows)]))
+        await Session(connection, database_url).commit([], copy_payload([encode(encoder_of(rows), rows)]))
         found = [
             Row((record["timestamp"] - epoch) // timedelta(microseconds=1), *tuple(record)[1:])
             for record in await connection.fetch("SELECT * FROM process_data_points")

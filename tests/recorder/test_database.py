@@ -9,7 +9,6 @@ import asyncpg
 import pytest
 
 from recorder.database import (
-    POINT_COLUMNS,
     Database,
     DatabaseSettings,
     connect_once,
@@ -17,7 +16,6 @@ from recorder.database import (
     translate,
 )
 from recorder.dsn import describe_dsn
-from recorder.entry import COLUMNS
 from recorder.errors import (
     ConfigurationError,
     DatabaseError,
@@ -82,7 +80,8 @@ async def test_a_session_looks_at_the_schema_in_utc_with_its_time_limits(databas
                 "application_name": "ald-recorder",
             }.items():
                 assert await session._connection.fetchval("SELECT current_setting($1)", name) == value
-            await session._connection.execute("SET timezone TO 'Asia/Tokyo'")
+            async with session.transaction():
+                await session._connection.execute("SET LOCAL timezone TO 'Asia/Tokyo'")
 
 
 async def test_a_pool_keeps_its_sizes(database: Database) -> None:
@@ -112,10 +111,10 @@ async def test_a_session_is_usable_after_an_error(database: Database) -> None:
         pid = await session._connection.fetchval("SELECT pg_backend_pid()")
         with pytest.raises(DatabaseError, match=r"^start_process_step: "):
             await session.execute("start_process_step", 1, "nonsense", 0, 1)
-        with pytest.raises(DatabaseError, match=r"^copy process_data_points: "):
-            await session.copy_points(bytearray(b"nonsense"))
+        with pytest.raises(DatabaseError, match=r"^commit: "):
+            await session.commit([], bytearray(b"nonsense"))
         with pytest.raises(DatabaseError, match=r"^claim_stream: .* recorder 7 is not claimed"):
-            await session.fetch_one("claim_stream", "00000000-0000-0000-0000-000000000000", 7)
+            await session.fetch_one("claim_stream", "00000000-0000-0000-0000-000000000000", 7, "me", 0)
         with pytest.raises(DatabaseError, match=r"^insert_recorder_event: "):
             await session.execute_many(
                 "insert_recorder_event", [(1, 0, "x", None, "", "{}"), (1, 0, "x", None, "", "{")]
@@ -277,11 +276,6 @@ async def test_what_our_own_functions_raise_has_its_own_error(
         with pytest.raises(asyncpg.PostgresError) as caught:
             await session._connection.execute(raising)
     assert type(translate(caught.value, operation="x", dsn="postgresql:///")) is kind
-
-
-def test_rows_are_encoded_in_the_order_in_which_they_are_copied() -> None:
-    """One list of columns, named in two rooms."""
-    assert POINT_COLUMNS == COLUMNS
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Entries: what one release writes the next must understand, and what is given up stays counted."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -77,3 +78,12 @@ def test_text_that_is_no_unicode_is_stored_all_the_same() -> None:
     """An operator's name from a broken terminal must not stop the spool."""
     entry = run_started(operator="A\ud800da")
     assert Entry.decode(entry.encode_header(), b"").header["operator"] == "A?da"
+
+
+def test_counts_of_one_key_are_summed_with_the_numbers_of_their_slots() -> None:
+    """Neighbours become one range; a count of an older release leaves the numbers unknown."""
+    first, next_one, later = (replace(count(number), slots_at=((number, number + 1),)) for number in (3, 4, 9))
+    both = first.plus(next_one)
+    assert (both.slots, both.rows, both.slots_at) == (2, 4, ((3, 5),))
+    assert both.plus(later).slots_at == ((3, 5), (9, 10))
+    assert replace(first, slots_at=()).plus(later).slots_at == ()

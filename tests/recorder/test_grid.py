@@ -102,3 +102,58 @@ async def test_every_slot_is_used_or_counted_once(interval_ms: int, start_us: in
         assert 0 <= time.monotonic_ns - slot.due_ns < interval_ms * 1_000_000
         expected = slot.number + 1
         time.pass_s(work_intervals * interval_ms / 1000)
+
+
+async def test_a_process_that_begins_after_a_step_has_numbers_of_the_new_time() -> None:
+    """Forward or back: numbers move by what the clock moved, due times not at all, and nothing counts as skipped."""
+    for step_us in (90_000_000, -90_000_000, 12_345_678, -12_345_678):
+        time = FakeTime()
+        clock = time.clock()
+        grid = Grid(interval_ms=100, clock=clock, sleep=time.sleep)
+        before = await grid.next()
+        after = await grid.next()
+        time.wall_us += step_us
+        clock.anchor()
+        renumbered = grid.renumber(after)
+        assert renumbered.number == clock.utc_us(after.due_ns) // 100_000
+        assert (renumbered.due_ns, renumbered.skipped) == (after.due_ns, 0)
+        following = await grid.next()
+        assert (following.number, following.skipped) == (renumbered.number + 1, 0)
+        assert following.due_ns - after.due_ns == after.due_ns - before.due_ns == 100_000_000
+
+
+async def test_numbers_that_tell_the_time_are_kept() -> None:
+    """Half an interval of drift moves no number back and forth."""
+    time = FakeTime()
+    clock = time.clock()
+    grid = Grid(interval_ms=100, clock=clock, sleep=time.sleep)
+    slot = await grid.next()
+    for moved_us in (99_999, -99_999 * 2, 99_999):
+        time.wall_us += moved_us
+        clock.anchor()
+        assert grid.renumber(slot) == slot
+
+
+@given(
+    st.sampled_from([5, 100, 1000, 60_000]),
+    st.lists(st.tuples(st.floats(0, 4), st.integers(-(10**11), 10**11) | st.none()), max_size=20),
+)
+async def test_the_grid_is_even_in_real_time_whatever_the_clock_does(
+    interval_ms: int, story: list[tuple[float, int | None]]
+) -> None:
+    """Steps taken over at boundaries: due times stay on one grid, and each slot is used or counted once."""
+    time = FakeTime()
+    clock = time.clock()
+    grid = Grid(interval_ms=interval_ms, clock=clock, sleep=time.sleep)
+    expected, due_ns = grid.first, time.monotonic_ns
+    for work_intervals, step_us in story:
+        slot = await grid.next()
+        assert slot.number - slot.skipped == expected
+        assert slot.due_ns == due_ns + slot.skipped * interval_ms * 1_000_000
+        if step_us is not None:
+            time.wall_us += step_us
+            clock.anchor()
+            slot = grid.renumber(slot)
+            assert abs(clock.utc_us(slot.due_ns) - slot.number * interval_ms * 1000) < interval_ms * 1000
+        expected, due_ns = slot.number + 1, slot.due_ns + interval_ms * 1_000_000
+        time.pass_s(work_intervals * interval_ms / 1000)

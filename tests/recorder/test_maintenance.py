@@ -150,3 +150,46 @@ async def test_maintenance_does_all_of_it(tmp_path: Path, database: Database, co
     task.cancel()
     await asyncio.wait([task])
     assert [later - found[1] for later in found] == [1, 0]
+
+
+async def test_a_run_is_summarised_soon_after_its_end(
+    tmp_path: Path, database: Database, connection: asyncpg.Connection
+) -> None:
+    """With the statistics of its recipe, by the daemon's own schedule; nobody has to ask."""
+    await fill(connection, 0)
+    await connection.execute(
+        "INSERT INTO machines (name) VALUES ('ald-1');"
+        "INSERT INTO process_runs (id, machine_id, kind, recipe, status, started_at, ended_at)"
+        " SELECT 1, id, 'recipe', 'Al2O3', 'completed', '2024-03-10', '2024-03-11' FROM machines"
+    )
+    task = asyncio.create_task(maintain(database, tmp_path, keep_days=0, warning_percent=100.1))
+    async with asyncio.timeout(10):
+        while not await connection.fetchval("SELECT count(*) FROM recipe_statistics"):
+            assert not task.done()
+    task.cancel()
+    await asyncio.wait([task])
+    assert await connection.fetchval("SELECT points FROM process_run_summaries WHERE process_id = 1") == 1
+
+
+async def test_what_the_database_refuses_holds_up_nothing_else(
+    tmp_path: Path, database: Database, connection: asyncpg.Connection
+) -> None:
+    """A reader holds up the retention: that is said, and the run is summarised all the same."""
+    await fill(connection, 30, 0)
+    await connection.execute(
+        "INSERT INTO machines (name) VALUES ('ald-1');"
+        "INSERT INTO process_runs (id, machine_id, kind, recipe, status, started_at, ended_at)"
+        " SELECT 1, id, 'recipe', 'Al2O3', 'completed', '2024-03-10', '2024-03-11' FROM machines"
+    )
+    reader = connection.transaction()
+    await reader.start()
+    await connection.fetch("SELECT * FROM process_data_points")
+    with capture_logs() as logs:
+        task = asyncio.create_task(maintain(database, tmp_path, keep_days=1, warning_percent=100.1))
+        async with asyncio.timeout(10):
+            while not any(entry["event"] == "run_summarised" for entry in logs):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        await reader.rollback()
+        task.cancel()
+        await asyncio.wait([task])
+    assert [entry["task"] for entry in logs if entry["event"] == "maintenance_postponed"] == ["retention"]

@@ -78,6 +78,7 @@ def test_the_start_of_a_run_tells_all_that_is_known_of_it(tracker: ProcessTracke
         "process_id": idle_process.process_id,
         "status": "completed",
         "ended_us": NOON + SECOND,
+        "clock_offset_us": 0,
     }
     assert tracker.current is not None
     assert started.header == {
@@ -95,6 +96,7 @@ def test_the_start_of_a_run_tells_all_that_is_known_of_it(tracker: ProcessTracke
         "definitions_version": "v1",
         "time_scale": 2.0,
         "clock_synchronised": True,
+        "clock_offset_us": 0,
     }
     json.dumps(started.header)
 

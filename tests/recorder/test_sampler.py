@@ -248,20 +248,36 @@ async def test_slots_of_a_run_while_no_recorder_was_there_are_counted(
     assert down == [(0, 590), (60, 600), (120, 310)]
 
 
-async def test_slots_before_another_run_are_not_counted_to_it(
+async def test_slots_before_another_run_are_of_the_one_that_was_under_way(
     tmp_path: Path, time: FakeTime, memory: MemoryDevice
 ) -> None:
-    """What ran while the recorder was away is not known."""
+    """That run is ended with the time of the restart; so its slots are complete, and none is of no run."""
     counts, told, run = await restart(tmp_path, time, memory, away_s=150.0, counter=8)
     assert told == ["step_ended", "run_ended", "run_started", "step_started"]
-    assert slots(counts) == {("completed", ""): 5}
-    assert run not in {count.process_id for count in counts}
+    assert slots(counts) == {("skipped", "recorder_down"): 1500, ("completed", ""): 5}
+    assert {count.process_id for count in counts if count.cause == "recorder_down"} == {run}
+    assert run not in {count.process_id for count in counts if count.cause != "recorder_down"}
 
 
-async def test_idle_slots_while_no_recorder_was_there_are_not_counted(
+async def test_idle_slots_while_no_recorder_was_there_are_counted(
     tmp_path: Path, time: FakeTime, memory: MemoryDevice
 ) -> None:
-    """Nothing was promised for them; their numbers are still not used again."""
+    """An hour: between runs too every slot is accounted for, and all of them by number."""
+    async with bench(tmp_path, time=time, memory=memory) as b:
+        await b.sample(0.5)
+    time.pass_s(3600)
+    async with bench(tmp_path, time=time, memory=memory) as b:
+        await b.sample(0.5)
+        counts = await b.accounting()
+        assert slots(counts) == {("completed", ""): 10, ("skipped", "recorder_down"): 36_000}
+        numbers = [number for count in counts for ends in count.slots_at for number in range(*ends)]
+        assert sorted(numbers) == list(range(NOON_SLOT, NOON_SLOT + 36_010))
+
+
+async def test_slot_numbers_are_not_used_again_after_the_clock_went_back(
+    tmp_path: Path, time: FakeTime, memory: MemoryDevice
+) -> None:
+    """Nor are any counted as missed."""
     async with bench(tmp_path, time=time, memory=memory) as b:
         await b.sample(0.5)
     time.wall_us -= 3_600_000_000
@@ -302,8 +318,11 @@ async def test_a_manual_start_takes_a_moved_clock_over_too(
         time.wall_us += 90_000_000
         b.recording.clock_was_moved = b.clock.follow() is not None
         await b.recording.spool_now(b.recording.tracker.start_manual(b.clock.now_us()))
-        [started] = await b.entries()
+        started, told = await b.entries()
         assert started.header["started_us"] == time.wall_us
+        assert told.header["event"] == "clock_taken_over"
+        assert (told.header["occurred_us"], told.header["process_id"]) == (time.wall_us, started.header["process_id"])
+        assert told.header["detail"]["moved_us"] == 90_000_000
         assert b.recording.tracker.current is not None
         assert b.recording.tracker.current.started_us == time.wall_us
 
@@ -383,9 +402,12 @@ async def test_latencies_are_recorded_by_stage(tmp_path: Path, time: FakeTime, m
     st.integers(0, 4000),
 )
 def test_slots_are_spread_over_their_own_minutes(interval_ms: int, first: int, slots: int) -> None:
-    """Exactly: each slot in the minute in which it was due, whatever the interval."""
-    expected: Counter[int] = Counter(number * interval_ms // 60_000 * 60 for number in range(first, first + slots))
+    """Exactly: each slot in the minute in which it was due, whatever the interval; beyond a day, in its day."""
+    part_s = 60 if slots * interval_ms <= 86_400_000 else 86_400
+    expected: Counter[int] = Counter(number * interval_ms // 1000 // part_s for number in range(first, first + slots))
     counts = spread(interval_ms, first, first + slots)
-    assert {count.minute: count.slots for count in counts} == expected
+    assert {count.minute // part_s: count.slots for count in counts} == expected
+    numbers = [number for count in counts for ends in count.slots_at for number in range(*ends)]
+    assert numbers == list(range(first, first + slots))
     assert len(counts) == len(expected)
     assert {count.outcome for count in counts} <= {Outcome.SKIPPED}

@@ -9,7 +9,8 @@ import pytest
 
 from recorder.entry import Entry, EntryKind, Outcome
 from recorder.errors import SpoolError
-from recorder.spool import MOST_KEPT, Spool
+from recorder.spool import Spool
+from recorder.spool_kept import MOST_KEPT
 from tests.recorder.entries import count, event, points, run_started
 
 ROOMY = 100_000_000
@@ -232,7 +233,11 @@ async def test_a_damaged_file_is_known_after_opening(path: Path) -> None:
     path.write_bytes(b"no database at all" * 100)  # noqa: ASYNC240  (nothing else runs)
     async with Spool(path, max_bytes=ROOMY) as spool:
         assert spool.set_aside is not None
-        assert await spool.append([points(1)]) == 1
+        await spool.append([points(1)])
+        told, stored = sorted(await everything(spool), key=lambda entry: entry.kind)
+        assert stored == points(1)
+        assert told.header["event"] == "spool_set_aside"
+        assert told.header["detail"]["file"] == spool.set_aside.name
 
 
 async def test_a_spool_that_cannot_be_opened_is_a_spool_error(tmp_path: Path) -> None:
@@ -245,7 +250,7 @@ async def test_a_spool_that_cannot_be_opened_is_a_spool_error(tmp_path: Path) ->
 
 async def test_the_end_waits_for_what_was_appended(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An append whose future nobody awaited is durable, also where the reader is busy."""
-    monkeypatch.setattr("recorder.spool.MOST_RECENT_ROWS", 0)
+    monkeypatch.setattr("recorder.spool_recent.MOST_RECENT_ROWS", 0)
     async with Spool(path, max_bytes=ROOMY) as spool:
         for number in range(50):
             spool.append([points(number, rows=100)])

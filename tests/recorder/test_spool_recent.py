@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from recorder import spool as spool_module
+from recorder import spool_recent
 from recorder.entry import Entry, EntryKind
-from recorder.spool import MOST_RECENT_ROWS, Spool
+from recorder.spool import Spool
+from recorder.spool_file import connect
+from recorder.spool_recent import MOST_RECENT_ROWS
 from recorder.spool_store import SpooledEntry
 from tests.recorder.entries import event, points
 
@@ -35,7 +37,7 @@ async def test_what_was_just_appended_is_read_without_the_file_and_equals_it(pat
         assert await spool.peek(after=1, max_rows=10**9) == expected[1:]
         assert await spool.peek(after=0, max_rows=3) == expected[:2]
         assert await spool.peek(after=0, max_rows=1) == expected[:1]
-        spool._store._reader = spool._store._connect()
+        spool._store._reader = connect(path)
 
 
 async def test_a_writer_far_behind_finds_every_entry_once_and_in_order(path: Path) -> None:
@@ -44,7 +46,7 @@ async def test_a_writer_far_behind_finds_every_entry_once_and_in_order(path: Pat
     async with Spool(path, max_bytes=ROOMY) as spool:
         for number in range(1, 11):
             await spool.append([points(number, rows=rows)])
-        assert 0 < len(spool._recent) < 10
+        assert 0 < len(spool._recent.sequences) < 10
         found, after = [], 0
         while part := await spool.peek(after=after, max_rows=rows):
             found += [spooled.sequence for spooled in part]
@@ -54,14 +56,14 @@ async def test_a_writer_far_behind_finds_every_entry_once_and_in_order(path: Pat
 
 async def test_memory_is_bounded_by_rows_and_by_entries(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A long outage fills the disk's share and not the memory."""
-    monkeypatch.setattr(spool_module, "_MOST_RECENT_ENTRIES", 5)
+    monkeypatch.setattr(spool_recent, "MOST_RECENT_ENTRIES", 5)
     async with Spool(path, max_bytes=ROOMY) as spool:
         for number in range(20):
             await spool.append([event(number=number)])
-        assert [sequence for sequence, _ in spool._recent] == [16, 17, 18, 19, 20]
+        assert spool._recent.sequences == [16, 17, 18, 19, 20]
         await spool.append([points(1, rows=MOST_RECENT_ROWS + 1)])
-        assert not spool._recent
-        assert spool._recent_rows == 0
+        assert not spool._recent.sequences
+        assert spool._recent.rows == 0
         assert (await spool.peek(after=20, max_rows=1))[0].entry.row_count == MOST_RECENT_ROWS + 1
 
 
@@ -70,8 +72,8 @@ async def test_what_is_acknowledged_leaves_memory(path: Path) -> None:
     async with Spool(path, max_bytes=ROOMY) as spool:
         await spool.append([points(1), points(2), points(3)])
         spool.acknowledge(2)
-        assert [sequence for sequence, _ in spool._recent] == [3]
-        assert spool._recent_rows == 2
+        assert spool._recent.sequences == [3]
+        assert spool._recent.rows == 2
 
 
 async def test_what_was_shed_is_read_as_its_tombstone(path: Path) -> None:

@@ -12,6 +12,7 @@ import asyncpg
 
 from recorder.clock import Clock
 from recorder.database import Database, DatabaseSettings, connect_once
+from recorder.holder import Holder
 from recorder.latency import LatencyRecorder, Mark
 from recorder.spool import Spool
 from recorder.writer import PREPARED, Writer, WriterState
@@ -99,14 +100,27 @@ async def desk(
     recorder: int = 1,
     machine: str = "tool",
     max_rows: int = 100_000,
+    statement_timeout_s: float = 60,
+    dead_after_s: float = 10,
+    prepared_statements: bool = True,
     spool: Spool | None = None,
 ) -> AsyncIterator[Desk]:
     """A writer that is not started yet.
 
     The writer reaches the database by ``url``, the test by ``sql_url``; a ``spool`` that is given is open already.
     """
+    holder = Holder.here(recorder)
     settings = DatabaseSettings(
-        dsn=url, pool_min=1, pool_max=2, connect_timeout_s=5, lock_timeout_s=5, prepared=PREPARED
+        dsn=url,
+        application_name=holder.application_name,
+        pool_min=1,
+        pool_max=2,
+        connect_timeout_s=5,
+        lock_timeout_s=5,
+        statement_timeout_s=statement_timeout_s,
+        dead_after_s=dead_after_s,
+        prepared=PREPARED,
+        prepared_statements=prepared_statements,
     )
     opened = Spool(folder / "spool.sqlite3", max_bytes=100_000_000) if spool is None else None
     sql = await connect_once(sql_url or url, schema="ald")
@@ -119,7 +133,7 @@ async def desk(
         writer = Writer(
             database=database,
             spool=here,
-            recorder=recorder,
+            holder=holder,
             machine=machine,
             clock=Clock(),
             latency=latency,

@@ -47,7 +47,7 @@ async def test_a_fault_by_command_ends_by_its_time(short_directory: Path) -> Non
         ("inject", {}, "needs 'fault'"),
         ("clear", {"which": 77}, "no fault 77"),
         ("clear", {"which": [1]}, "a number or a name"),
-        ("explode", {}, "one of clear, inject, list"),
+        ("explode", {}, "one of clear, flush, inject, list"),
     ],
 )
 async def test_a_command_that_cannot_be_is_refused_in_words(

@@ -8,7 +8,7 @@ SELECT 'column ' || a.attrelid::regclass || '.' || a.attname || ' ' || format_ty
   FROM pg_attribute a
   JOIN pg_class c ON c.oid = a.attrelid
   LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
- WHERE c.relnamespace = $1::regnamespace AND c.relkind IN ('r', 'p', 'v') AND a.attnum > 0 AND NOT a.attisdropped
+ WHERE c.relnamespace = $1::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm') AND a.attnum > 0 AND NOT a.attisdropped
 UNION ALL
 SELECT 'relation ' || c.oid::regclass || ' ' || c.relkind::text || coalesce(' ' || c.reloptions::text, '')
        || coalesce(' ' || pg_get_partkeydef(c.oid), '') || coalesce(' -- ' || obj_description(c.oid, 'pg_class'), '')
@@ -37,6 +37,6 @@ SELECT 'view ' || c.oid::regclass || ' reads ' || string_agg(DISTINCT d.refobjid
   FROM pg_class c
   JOIN pg_rewrite r ON r.ev_class = c.oid
   JOIN pg_depend d ON d.objid = r.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> c.oid
- WHERE c.relnamespace = $1::regnamespace AND c.relkind = 'v'
+ WHERE c.relnamespace = $1::regnamespace AND c.relkind IN ('v', 'm')
  GROUP BY c.oid
  ORDER BY 1

@@ -112,5 +112,5 @@ async def test_the_newest_run_of_a_machine_comes_by_index(filled: asyncpg.Connec
     )
     await filled.execute("VACUUM (ANALYZE) process_runs")
     plan = await nodes(filled, "SELECT id FROM process_runs WHERE machine_id = 3 ORDER BY started_at DESC LIMIT 20")
-    assert indexes(plan) == {"idx_process_runs_machine_started"}
+    assert indexes(plan) == {"idx_process_runs_machine_started_id"}
     assert "Sort" not in {node["Node Type"] for node in plan}

@@ -19,6 +19,7 @@ from recorder.definition_file import read_definition_file
 from recorder.definition_import import write
 from recorder.definitions import DefinitionSet, load_definitions
 from recorder.grid import Grid, Slot
+from recorder.holder import Holder
 from recorder.latency import LatencyRecorder
 from recorder.process import ProcessTracker
 from recorder.process_id import ProcessIdMint
@@ -176,7 +177,7 @@ async def bench(
         writer = Writer(
             database=database,
             spool=spool,
-            recorder=0,
+            holder=Holder.here(0),
             machine=MACHINE,
             clock=clock,
             latency=latency,

@@ -59,6 +59,7 @@ class Plant(AbstractContextManager["Plant"]):
         map_path: definitions in place of those of the simulator.
         roles: False leaves runs to `runs start` and `runs stop`.
         settings: further sections and fields of the configuration.
+        daemon_environment: variables of the recorder's process alone.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class Plant(AbstractContextManager["Plant"]):
         map_path: Path | None = None,
         roles: bool = True,
         settings: Settings | None = None,
+        daemon_environment: Mapping[str, str] | None = None,
     ) -> None:
         self.folder, self.dsn, self.machine, self.number = folder, dsn, machine, number
         self.speed, self.cycles = speed, cycles
@@ -85,6 +87,7 @@ class Plant(AbstractContextManager["Plant"]):
         self.port = 0
         self._roles = roles
         self._settings = settings or {}
+        self._daemon_environment = daemon_environment or {}
         self._simulator: subprocess.Popen[str] | None = None
         self._daemon: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
@@ -169,6 +172,7 @@ class Plant(AbstractContextManager["Plant"]):
             "database": {"dsn": self.dsn, "pool_min": 2, "pool_max": 4},
             "devices.plc": {"port": self.port or 1, "backoff_max_s": 0.5},
             "process": {**ROLES, "aborted_values": [3]} if self._roles else {},
+            "clock": {"wait_s": 0},
             "log": {"format": "json"},
         }
         for section, fields in self._settings.items():
@@ -188,7 +192,7 @@ class Plant(AbstractContextManager["Plant"]):
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
-                env=environment(),
+                env={**environment(), **self._daemon_environment},
             )
         return self._daemon
 

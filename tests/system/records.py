@@ -3,11 +3,16 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import asyncpg
 
+from recorder.audit import audit
+from recorder.database import single_session
 from tests.system.spool_file import PointKey
+
+LATE_S: Final = 10.0
+"""How late a machine that is very busy may scan, and so begin or end a process."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,8 +77,9 @@ class Records:
     def writers(self, number: int = 0) -> int:
         """How many sessions of a recorder the server still has."""
         found: int = self.value(
-            "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1 AND datname = current_database()",
-            f"ald-recorder/{number}",
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE starts_with(application_name, $1) AND datname = current_database()",
+            f"ald-recorder/{number}@",
         )
         return found
 
@@ -136,30 +142,47 @@ class Records:
             == []
         ), "runs whose points are not those that were accounted for"
         assert self.events("database_restored") == 0, "the recorder found entries missing that were confirmed"
+        assert self.audit() == {}, "processes that the recorder's own audit does not find to balance"
+
+    def audit(self) -> dict[int, str]:
+        """What the recorder's own audit says of each process that does not balance."""
+
+        async def work() -> dict[int, str]:
+            async with single_session(self.dsn, "ald") as session:
+                audits = [await audit(session, row["id"]) for row in processes]
+            return {row["id"]: found.line for row, found in zip(processes, audits, strict=True) if found.findings}
+
+        processes = self.fetch("SELECT id FROM process_runs ORDER BY id")
+        return asyncio.run(work())
 
     def check_slots_are_contiguous(self, run: int) -> None:
-        """Assert that as many slots are accounted for as lie between the first and the last sample of a run.
+        """Assert that a run has every slot of its time, none twice.
 
-        A slot's number is its time divided by the interval. A scan may begin a little after its slot was due, so the
-        ends are known to within `slack`; the middle of the run, where faults were, has to be complete.
+        A slot's number is its time in UTC divided by the interval; a run begins and ends with a scan.
         """
-        totals: dict[tuple[str, int], int] = {}
-        for slot in self.slots(run):
-            key = (slot.device, slot.interval_ms)
-            totals[key] = totals.get(key, 0) + slot.slots
-        assert totals
-        for (device, interval_ms), slots in totals.items():
-            row = self.fetch(
-                "SELECT (extract(epoch FROM min(timestamp)) * 1000 / $3::int)::float8 AS first, "
-                "(extract(epoch FROM max(timestamp)) * 1000 / $3::int)::float8 AS last "
-                "FROM process_data_points d JOIN component_parameters p ON p.id = d.parameter_id "
-                "WHERE d.process_id = $1 AND p.device = $2 AND p.scan_interval_ms = $3::int",
-                run,
-                device,
-                interval_ms,
-            )[0]
-            expected = int(row["last"]) - int(row["first"]) + 1
-            slack = 2 + 100 // interval_ms
-            assert abs(slots - expected) <= slack, (
-                f"device {device} every {interval_ms} ms: {slots} slots accounted for where {expected} were due"
-            )
+        began, ended = self.fetch("SELECT started_at, ended_at FROM process_runs WHERE id = $1", run)[0].values()
+        for slots in self.check_slot_numbers(run):
+            for number, moment in ((slots["first"], began), (slots["after"], ended)):
+                apart_s = number * slots["interval_ms"] / 1000 - moment.timestamp()
+                assert abs(apart_s) <= LATE_S, f"{slots['device']}: slot {number} is {apart_s:.1f} s from {moment}"
+
+    def check_slot_numbers(self, *processes: int) -> list[Mapping[str, Any]]:
+        """Assert that processes that followed each other have their slots without a hole and none twice, by number.
+
+        Returns:
+            Of each device and interval the first number, and that after the last.
+        """
+        found = self.fetch(
+            "SELECT device, interval_ms, lower(numbers) AS first, upper(numbers) AS after, "
+            "(SELECT count(*) FROM unnest(numbers)) AS ranges, "
+            "(SELECT sum(slots)::int8 FROM acquisition_minutes WHERE process_id = ANY($1::int8[]) "
+            "AND (device, interval_ms) = (counted.device, counted.interval_ms)) AS slots "
+            "FROM (SELECT device, interval_ms, range_agg(part) AS numbers FROM acquisition_minutes, "
+            "unnest(slots_at) part WHERE process_id = ANY($1::int8[]) GROUP BY 1, 2) AS counted",
+            list(processes),
+        )
+        assert found
+        for row in found:
+            where = f"device {row['device']} every {row['interval_ms']} ms"
+            assert (row["ranges"], row["slots"]) == (1, row["after"] - row["first"]), f"{where}: slots missing or twice"
+        return found

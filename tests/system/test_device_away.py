@@ -26,7 +26,7 @@ def test_a_tool_that_is_away_makes_bad_rows_and_no_gap(plant: Plant) -> None:
     )
     counted = {(row["quality"], row["is_empty"]): row["count"] for row in qualities}
     assert counted[8, True] > 0
-    assert counted[192, False] >= 20
+    assert counted[192, False] > 0
     assert all(is_empty == (quality < 64) for quality, is_empty in counted)
     failed = [slot for slot in records.slots(run) if slot.outcome == "failed"]
     assert {"not_connected"} <= {slot.cause for slot in failed} <= {"not_connected", "timeout"}
@@ -38,8 +38,9 @@ def test_a_tool_that_is_away_makes_bad_rows_and_no_gap(plant: Plant) -> None:
     assert records.events("device_unreachable") >= 1
     assert records.events("device_connected") == lost + 1
     assert "Traceback" not in plant.log_text()
-    # the newest value is good again
-    last = "SELECT quality FROM process_data_points WHERE process_id = $1 ORDER BY timestamp DESC LIMIT 1"
-    assert records.value(last, run) == 192
+    # good before and good again
+    for order in ("ASC", "DESC"):
+        end = f"SELECT quality FROM process_data_points WHERE process_id = $1 ORDER BY timestamp {order} LIMIT 1"
+        assert records.value(end, run) == 192
     records.check_balance()
     records.check_slots_are_contiguous(run)

@@ -62,7 +62,7 @@ async def test_a_valve_that_sticks_counts_on_without_pressure(database_url: str,
         count = tool.state.valves[0].pulse_count
         await after_pulses(tool, count + 1)
         await recording.record(slots=1, interval_ms=FAST_MS)
-        assert await value(recording, "Valve 1/pulse_count") == count + 1
+        assert await value(recording, "Valve 1/pulse_count") > count
         assert await value(recording, "Valve 1/peak") - base < 0.2 * good
 
 

@@ -1,9 +1,11 @@
 """``definitions import``: what it says of a file, good or bad, and that a bad one changes nothing."""
 
+import asyncio
 import json
 
 import pytest
 
+from recorder.database import connect_once
 from simulator import parameter_map
 from tests.recorder.cli.command import Commands
 
@@ -46,6 +48,47 @@ def test_a_file_that_is_not_there_is_named(commands: Commands) -> None:
     assert said == "error: none.csv: no such file; give the path of a CSV file of definitions"
     said = commands.refused("definitions", "import", ".", status=2)
     assert said == "error: .: cannot be read: Is a directory; give the path of a CSV file"
+
+
+def test_an_import_has_one_source(commands: Commands) -> None:
+    """A file, a known device or the earlier recorder's database; and what belongs to one of them goes with that one."""
+    for arguments in (["a.csv", "--from-database", "postgresql:///x"], ["--device", "x", "--from-database", "x"], []):
+        said = commands.refused("definitions", "import", *arguments, status=2)
+        assert "give one of FILE, --device NAME and --from-database DSN" in said
+    said = commands.refused("definitions", "import", "a.csv", "--ignore-column", "x", status=2)
+    assert "--ignore-column goes with --from-database" in said
+    said = commands.refused("definitions", "import", "a.csv", "--as-device", "x", status=2)
+    assert "--as-device and --component go with --device alone" in said
+
+
+def test_definitions_move_in_from_the_earlier_database(
+    commands: Commands, database_url: str, empty_database_url: str
+) -> None:
+    """Previewed, imported, and then the same."""
+    tables = """
+        CREATE TABLE machine_components (id int PRIMARY KEY, name text, is_activated boolean);
+        CREATE TABLE component_parameters (id int, component_id int, name text, modbus_type text, modbus_address int,
+                                           data_type text, byte_order text);
+        INSERT INTO machine_components VALUES (1, 'Heater', true);
+        INSERT INTO component_parameters VALUES (1, 1, 'set', 'holding_register', 2040, 'float', 'badc')
+    """
+
+    async def fill() -> None:
+        connection = await connect_once(empty_database_url)
+        try:
+            await connection.execute(tables)
+        finally:
+            await connection.close()
+
+    asyncio.run(fill())
+    commands.environment.setenv("ALD_DATABASE__DSN", database_url)
+    source = ("--from-database", empty_database_url)
+    said = commands.run("definitions", "import", *source, "--dry-run")
+    assert "would change for 'ALD tool': 1 added, 0 changed, 0 removed" in said.stdout, said.stderr
+    assert "imported for 'ALD tool': 1 added" in commands.run("definitions", "import", *source).stdout
+    assert "exactly these definitions" in commands.run("definitions", "import", *source).stdout
+    [listed] = json.loads(commands.run("definitions", "list", "--json").stdout)["definitions"]
+    assert (listed["component"], listed["name"], listed["word_order"]) == ("Heater", "set", "CDAB")
 
 
 def test_a_dry_run_needs_no_database(commands: Commands) -> None:

@@ -8,8 +8,10 @@ from tests.recorder.cli.command import Commands
 
 COMMANDS = (
     *("", "demo", "run", "simulate", "status", "console", "definitions", "definitions import", "definitions list"),
-    *("runs", "runs list", "runs show", "runs start", "runs stop"),
+    *("runs", "runs list", "runs show", "runs audit", "runs start", "runs stop"),
     *("database", "database migrate", "database url", "database serve"),
+    *("database roles", "database health", "database maintain"),
+    *(f"database quarantine{command}" for command in ("", " list", " retry", " export")),
 )
 
 

@@ -14,7 +14,7 @@ from tests.recorder.cli.command import Commands
         (["runs", "nonsense"], "ald-recorder runs: No such command 'nonsense'; see ald-recorder runs --help"),
         (["status", "--nope"], "ald-recorder status: No such option: --nope; see ald-recorder status --help"),
         (["runs", "show"], "ald-recorder runs show: Missing argument 'run'; see ald-recorder runs show --help"),
-        (["definitions", "import"], "definitions import: give either a FILE or --device NAME"),
+        (["definitions", "import"], "definitions import: give one of FILE, --device NAME and --from-database DSN"),
         (["runs", "show", "abc"], "Invalid value for 'run'"),
         (["runs", "show", "-1"], "ald-recorder runs show: No such option: -1"),
         (["runs", "show", "9" * 20], "Invalid value for 'run'"),

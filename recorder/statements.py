@@ -1,0 +1,131 @@
+"""What entries become in PostgreSQL, beside their rows: named statements with their arguments, and the accounting."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final
+
+from recorder.batch import POSTGRES_EPOCH_US, split_rows
+from recorder.entry import Entry, Outcome, SlotCount
+from recorder.errors import ContentRefusedError
+from recorder.jsonb import to_json
+
+Statement = tuple[str, Sequence[object]]
+"""Name and arguments of a statement of ``sql/queries``."""
+
+_MOST_DAYS: Final = 2
+"""Days that an entry's first and last time may lie apart before its rows are asked one by one."""
+_RUN_KEYS: Final = (
+    *("process_id", "machine", "kind", "recipe", "operator", "lot", "substrate", "note", "run_counter", "started_us"),
+    *("definitions_version", "time_scale", "clock_synchronised", "clock_offset_us"),
+)
+_CHANGE_KEYS: Final = (
+    *("occurred_us", "parameter_id", "process_id", "old_value", "new_value", "changed_by", "source", "reason"),
+    *("read_back", "outcome"),
+)
+_TABLED_EVENTS: Final[Mapping[str, tuple[str, Sequence[str]]]] = {
+    "run_started": ("start_process_run", _RUN_KEYS),
+    "run_ended": ("end_process_run", ("process_id", "status", "ended_us", "clock_offset_us")),
+    "step_started": ("start_process_step", ("process_id", "kind", "started_us", "number")),
+    "step_ended": ("end_process_step", ("process_id", "kind", "started_us", "ended_us")),
+    "set_value_changed": ("record_set_value_change", _CHANGE_KEYS),
+}
+
+
+def event_statement(entry: Entry, *, recorder: int, now_us: int) -> Statement:
+    """The statement that records an event, or the start or end of a run or step.
+
+    An event that does not say when it happened did so at `now_us`.
+
+    Raises:
+        ContentRefusedError: the event lacks something that this release needs.
+    """
+    try:
+        header = {"clock_offset_us": None, **entry.header}  # which older releases did not spool
+        event = header["event"]
+        if event in _TABLED_EVENTS:
+            name, keys = _TABLED_EVENTS[event]
+            said = {"clock_offset_us": None, **header}  # which older releases did not spool
+            return name, [said[key] for key in keys]
+        return "insert_recorder_event", (
+            recorder,
+            header.get("occurred_us") or now_us,
+            event,
+            header.get("process_id"),
+            header.get("device", ""),
+            to_json(header.get("detail", {})),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise unwritable(f"an event that this release cannot write: {error!r}") from error
+
+
+def unwritable(said: str) -> ContentRefusedError:
+    """Something that PostgreSQL need not even be asked about."""
+    return ContentRefusedError(said)
+
+
+def accounting_of(entries: Iterable[Entry]) -> str:
+    """Sum the slot counts of entries as JSON, so that a backlog costs one row a minute and not one a slot."""
+    totals: dict[tuple[int, str, int, int, Outcome, str], SlotCount] = {}
+    for entry in entries:
+        for count in entry.accounting:
+            before = totals.get(count.key)
+            totals[count.key] = count if before is None else before.plus(count)
+    return to_json(
+        [
+            slot_key(total)
+            | {
+                "slots": total.slots,
+                "rows": total.rows,
+                # PostgreSQL's int8multirange; null where one of the entries does not say
+                "slots_at": "{" + ",".join(f"[{first},{end})" for first, end in total.slots_at) + "}"
+                if total.slots_at
+                else None,
+            }
+            for total in totals.values()
+        ]
+    )
+
+
+def slot_key(count: SlotCount) -> dict[str, Any]:
+    """The key of a count in ``acquisition_minutes``."""
+    return {
+        "process_id": count.process_id,
+        "device": count.device,
+        "interval_ms": count.interval_ms,
+        "minute": count.minute,
+        "outcome": count.outcome,
+        "cause": count.cause,
+    }
+
+
+def days_of(entry: Entry) -> set[date]:
+    """UTC days that the rows of an entry touch; a time that no date can hold has none."""
+    if not entry.rows:
+        return set()
+    first, last = moment(entry.first_us), moment(entry.last_us)
+    if first is not None and last is not None and timedelta() <= last - first < timedelta(days=_MOST_DAYS):
+        return {first.date() + timedelta(days=number) for number in range((last.date() - first.date()).days + 1)}
+    return days_of_rows(entry.rows)
+
+
+def days_of_rows(rows: bytes) -> set[date]:
+    """UTC days of rows, by the rows themselves; those of the rows before the first that is none."""
+    days: set[date] = set()
+    try:
+        for row in split_rows(rows):
+            found = moment(row.timestamp_us + POSTGRES_EPOCH_US)
+            if found is not None:
+                days.add(found.date())
+    except ValueError:
+        pass
+    return days
+
+
+def moment(timestamp_us: object) -> datetime | None:
+    """UTC microseconds since 1970 as a time; None where they are none or no calendar holds them."""
+    if not isinstance(timestamp_us, int):
+        return None
+    try:
+        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=timestamp_us)
+    except OverflowError:
+        return None

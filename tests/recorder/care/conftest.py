@@ -1,0 +1,5 @@
+"""Commands for the tests of care."""
+
+from tests.recorder.cli.conftest import commands
+
+__all__ = ["commands"]

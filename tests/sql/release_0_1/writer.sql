@@ -1,0 +1,76 @@
+-- name: claim_recorder
+-- Claims a recorder number for a machine and host, and says who holds it.
+SELECT is_claimed, holder_machine, holder_host FROM claim_recorder($1::smallint, $2::text, $3::text);
+
+-- name: claim_stream
+-- Takes the next epoch of a recorder for its stream and reads the watermark.
+SELECT epoch, last_sequence FROM claim_stream($1::uuid, $2::smallint);
+
+-- name: advance_stream
+-- Moves the watermark of a stream over what this transaction carries and adds its accounting.
+SELECT advance_stream($1::uuid, $2::int8, $3::int8, $4::int8, $5::jsonb);
+
+-- name: rebase_stream
+-- Sets the watermark of a stream to what its spool acknowledged, after the database was restored from a backup.
+UPDATE recorder_streams SET last_sequence = $3::int8, updated_at = now()
+ WHERE stream_id = $1::uuid AND epoch = $2::int8;
+
+-- name: ensure_day_partition
+-- Makes the partition of points of one UTC day where it is missing.
+SELECT ensure_day_partition($1::date);
+
+-- name: database_day
+-- The UTC day by the clock of the database.
+SELECT (now() AT TIME ZONE 'UTC')::date AS day;
+
+-- name: old_day_partitions
+-- Partitions of points whose whole day lies before the given one.
+SELECT partition.relname AS name
+  FROM pg_inherits
+  JOIN pg_class partition ON partition.oid = pg_inherits.inhrelid
+ WHERE pg_inherits.inhparent = to_regclass('process_data_points')
+   AND partition.relname ~ '^process_data_points_\d{8}$'
+   AND to_date(right(partition.relname, 8), 'YYYYMMDD') < $1::date
+ ORDER BY partition.relname;
+
+-- name: drop_day_partition
+-- Drops one partition of points by its day; true if there was one.
+SELECT drop_day_partition($1::date) AS dropped;
+
+-- name: start_process_run
+-- Begins a run, an idle time or a manual run; the machine is made where it is missing.
+WITH machine AS (
+    INSERT INTO machines (name) VALUES ($2::text)
+        ON CONFLICT (name) DO UPDATE SET name = excluded.name
+    RETURNING id
+)
+INSERT INTO process_runs (id, machine_id, kind, recipe, operator, lot, substrate, note, run_counter, started_at,
+                          definitions_version, time_scale, clock_synchronised)
+SELECT $1::int8, machine.id, $3::text, $4::text, $5::text, $6::text, $7::text, $8::text, $9::int8,
+       to_timestamp(0) + $10::int8 * interval '1 microsecond', $11::text, $12::float8, $13::boolean
+  FROM machine
+    ON CONFLICT (id) DO NOTHING;
+
+-- name: end_process_run
+-- Ends a run.
+UPDATE process_runs
+   SET status = $2::text, ended_at = to_timestamp(0) + $3::int8 * interval '1 microsecond'
+ WHERE id = $1::int8;
+
+-- name: start_process_step
+-- Begins a step or cycle of a run.
+INSERT INTO process_steps (process_id, kind, started_at, number)
+VALUES ($1::int8, $2::text, to_timestamp(0) + $3::int8 * interval '1 microsecond', $4::int)
+    ON CONFLICT (process_id, kind, started_at) DO UPDATE SET number = excluded.number;
+
+-- name: end_process_step
+-- Ends a step or cycle of a run.
+UPDATE process_steps
+   SET ended_at = to_timestamp(0) + $4::int8 * interval '1 microsecond'
+ WHERE process_id = $1::int8 AND kind = $2::text
+   AND started_at = to_timestamp(0) + $3::int8 * interval '1 microsecond';
+
+-- name: insert_recorder_event
+-- Records what happened to clock, device, spool or database.
+INSERT INTO recorder_events (recorder, occurred_at, kind, process_id, device, detail)
+VALUES ($1::smallint, to_timestamp(0) + $2::int8 * interval '1 microsecond', $3::text, $4::int8, $5::text, $6::jsonb);
