@@ -9,7 +9,7 @@ from tests.console.daemon import Daemon, make_definitions
 async def test_a_value_is_shown_with_unit_set_value_quality_and_age(live: Driven) -> None:
     """In words beside the colour."""
     await live.press("2")
-    screen = await live.until("chamber_pressure", "31 of 31")
+    screen = await live.until("chamber_pressure", "31 of 31", "good")
     line = next(line for line in screen.splitlines() if "chamber_pressure" in line)
     assert line.split() == ["●", "Pr…/chamber_pressure", "0.5", "Torr", "good", "<1", "s"]
     line = next(line for line in screen.splitlines() if "temperature_set" in line)
