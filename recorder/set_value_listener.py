@@ -6,8 +6,8 @@ A notice that was sent while nobody listened is lost for good: so after every ga
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
-from typing import Final
+from contextlib import AbstractAsyncContextManager, suppress
+from typing import Final, Protocol
 
 import structlog
 
@@ -25,6 +25,16 @@ _LONGEST_PAUSE_S: Final = 30.0
 log = structlog.get_logger()
 
 
+class Listened(Protocol):
+    """A connection on which notices arrive."""
+
+    lost: asyncio.Event
+
+    async def check(self, *, within_s: float) -> None:
+        """Ask the server for a sign of life."""
+        ...
+
+
 class SetValueListener:
     """Listens for as long as `run` runs.
 
@@ -35,6 +45,7 @@ class SetValueListener:
         check_every_s: pause between two looks at the connection.
         check_within_s: how long the server may take to give a sign of life.
         sleep: waits between attempts.
+        listen: opens the connection.
 
     Attributes:
         is_listening: whether a change would be heard of now.
@@ -52,7 +63,9 @@ class SetValueListener:
         check_every_s: float = CHECK_EVERY_S,
         check_within_s: float = CHECK_WITHIN_S,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        listen: Callable[..., AbstractAsyncContextManager[Listened]] = listening,
     ) -> None:
+        self._listen = listen
         self._set_values = set_values
         self._dsn = dsn
         self._schema = schema
@@ -70,7 +83,7 @@ class SetValueListener:
         pause_s = 1.0
         while True:
             try:
-                async with listening(
+                async with self._listen(
                     self._dsn, CHANNEL, self._heard, application_name=self._application_name
                 ) as connection:
                     self.is_listening = True
@@ -79,7 +92,9 @@ class SetValueListener:
                     self._set_values.invalidate()
                     while not connection.lost.is_set():
                         with suppress(TimeoutError):
-                            await asyncio.wait_for(connection.lost.wait(), self._check_every_s)
+                            # not wait_for: before Python 3.12 it loses a cancellation that comes with what it waits for
+                            async with asyncio.timeout(self._check_every_s):
+                                await connection.lost.wait()
                             break
                         await connection.check(within_s=self._check_within_s)
                 self._lost("the connection was closed")

@@ -44,8 +44,7 @@ def event_statement(entry: Entry, *, recorder: int, now_us: int) -> Statement:
         event = header["event"]
         if event in _TABLED_EVENTS:
             name, keys = _TABLED_EVENTS[event]
-            said = {"clock_offset_us": None, **header}  # which older releases did not spool
-            return name, [said[key] for key in keys]
+            return name, [header[key] for key in keys]
         return "insert_recorder_event", (
             recorder,
             header.get("occurred_us") or now_us,

@@ -206,7 +206,9 @@ class Seat:
             pause_s = self._ask_after_s - asyncio.get_running_loop().time()
             if pause_s > 0:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self.lost.wait(), pause_s)
+                    # not wait_for: before Python 3.12 it loses a cancellation that comes with what it waits for
+                    async with asyncio.timeout(pause_s):
+                        await self.lost.wait()
             async with self._line.turn:
                 try:
                     return await self._ask(question)

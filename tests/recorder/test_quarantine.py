@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import structlog
+from structlog.testing import CapturingLogger
 
 from recorder.batch import RowEncoder, split_rows
 from recorder.database import connect_once
@@ -259,9 +261,12 @@ async def test_the_same_reasons_are_known_on_both_sides(database_url: str) -> No
 
 
 async def test_a_refusal_that_lasts_is_told_once(
-    tmp_path: Path, database_url: str, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A constraint that meets every scan would fill the log."""
+    told = CapturingLogger()
+    # its own logger, since what another test made of logging may be kept in the module's
+    monkeypatch.setattr("recorder.writer.log", structlog.wrap_logger(told, processors=[]))
     async with desk(tmp_path, database_url) as d:
         await d.sql.execute(NO_NAN)
         d.start()
@@ -269,4 +274,4 @@ async def test_a_refusal_that_lasts_is_told_once(
             await d.spool.append([with_values(number, [float(number), np.nan])])
             await d.drained()
         assert len(await kept(d)) == 5
-    assert capsys.readouterr().out.count("quarantined") == 1
+    assert [call.kwargs["event"] for call in told.calls].count("quarantined") == 1

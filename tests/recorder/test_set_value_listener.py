@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import asyncpg
@@ -144,3 +144,38 @@ async def test_a_connection_that_is_silently_gone_is_noticed(bench: Bench) -> No
     await bench.database.execute("UPDATE component_parameters SET set_value = 816 WHERE id = 7")
     bench.goes_on.set()
     await bench.until_desired(7, 816)
+
+
+async def test_an_end_is_not_forgotten_where_the_connection_is_lost_in_the_same_moment(bench: Bench) -> None:
+    """The recorder is asked to stop as its database dies: whoever swallows one of the two never ends."""
+    lost = asyncio.Event()
+
+    class Dying:
+        """A connection that is lost when it is told to."""
+
+        def __init__(self) -> None:
+            self.lost = lost
+
+        async def check(self, *, within_s: float) -> None:
+            """Never asked here."""
+            raise AssertionError(within_s)
+
+    @asynccontextmanager
+    async def dying(*_arguments: object, **_options: object) -> AsyncIterator[Dying]:
+        yield Dying()
+
+    listener = SetValueListener(
+        bench.values,
+        dsn="",
+        schema="ald",
+        machine="tool",
+        application_name="test",
+        listen=dying,
+    )
+    task = asyncio.create_task(listener.run())
+    await until(lambda: listener.is_listening)
+    await asyncio.sleep(0)
+    lost.set()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(task, 5)

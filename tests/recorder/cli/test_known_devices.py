@@ -173,8 +173,8 @@ def test_a_dry_run_needs_no_database_and_plans_with_the_devices_limits(command: 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ((), "either a FILE or --device NAME"),
-        (("plc.csv", "--device", "omega-cni"), "either a FILE or --device NAME"),
+        ((), "give one of FILE, --device NAME and --from-database DSN"),
+        (("plc.csv", "--device", "omega-cni"), "give one of FILE, --device NAME and --from-database DSN"),
         (("plc.csv", "--as-device", "plc2"), "go with --device"),
         (("plc.csv", "--component", "Chuck"), "go with --device"),
         (("--device", "omega"), "no known device 'omega'; there are alicat-mc, "),
