@@ -31,6 +31,7 @@ class DatabaseSettings:
         schema: the schema that holds all tables.
         dead_after_s: silence after which either side takes a connection over TCP for dead.
         prepared: names of the statements that each connection prepares as it opens.
+        read_only: let the server refuse to change anything; not asked for behind a pooler in transaction mode.
         prepared_statements: false behind a pooler in transaction mode: then nothing is asked of a connection that lasts
             longer than a transaction.
     """
@@ -49,6 +50,7 @@ class DatabaseSettings:
     prepared: Sequence[str] = ()
     prepared_statements: bool = True
     slow_statement_s: float = SLOW_S
+    read_only: bool = False
 
     @property
     def server_dsn(self) -> str:
@@ -66,6 +68,7 @@ class DatabaseSettings:
             "statement_timeout": str(round(self.statement_timeout_s * 1000)),
             "lock_timeout": str(round(self.lock_timeout_s * 1000)),
             "idle_in_transaction_session_timeout": str(round(self.statement_timeout_s * 1000)),
+            **({"default_transaction_read_only": "on"} if self.read_only else {}),
             **server_keepalives(self.dead_after_s),
         }
 
