@@ -30,6 +30,7 @@ from recorder.kept_clock import start_clock
 from recorder.latency import LatencyRecorder
 from recorder.loop_lag import LoopLag
 from recorder.maintenance import maintain
+from recorder.measured import metrics_handler
 from recorder.overload import fit, measure_round_trip_ms
 from recorder.probe import identify_handler, probe_handler
 from recorder.process import ProcessTracker
@@ -238,7 +239,7 @@ class Daemon:
             sampling = [self._sample(tasks, sampler) for sampler in samplers if sampler.has_roles]
             if tracker.current is not None and not tracker.current.confirmed:
                 # ask the tool whether the run still goes on before anything else is counted to it
-                await self._unless_stopped(asyncio.wait_for(recording.roles_seen.wait(), _ROLES_WAIT_S))
+                await self._unless_stopped(recording.roles_seen.wait(), longest_s=_ROLES_WAIT_S)
             sampling += [self._sample(tasks, sampler) for sampler in samplers if not sampler.has_roles]
             log.info(
                 "recording",
@@ -265,12 +266,13 @@ class Daemon:
     def _sample(tasks: asyncio.TaskGroup, sampler: Sampler) -> asyncio.Task[None]:
         return tasks.create_task(sampler.run(), name=f"sampler {sampler.key}")
 
-    async def _unless_stopped(self, waiting: Coroutine[Any, Any, object]) -> None:
+    async def _unless_stopped(self, waiting: Coroutine[Any, Any, object], *, longest_s: float | None = None) -> None:
         """Wait for something at the start, but no longer than until the daemon is to stop; a time-out is an end."""
 
         async def patiently() -> None:
             with suppress(TimeoutError):
-                await waiting
+                async with asyncio.timeout(longest_s):
+                    await waiting
 
         async with asyncio.TaskGroup() as tasks:
             stopping = tasks.create_task(self._stop.wait(), name="stop")
@@ -359,6 +361,7 @@ class Daemon:
         handlers = {
             **self._watching.handlers(self._definitions, recording),
             "status": status,
+            **metrics_handler(status, latency=self._latency, database=self._database, slots=self._watching.slots),
             **run_handlers(recording),
             **desired.handlers(),
             "probe": probe_handler(probed),
