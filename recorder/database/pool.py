@@ -17,6 +17,7 @@ from recorder.dsn import check_files, wrong_dsn
 from recorder.keepalive import keep_alive, server_keepalives
 from recorder.single_flight import SingleFlight
 from recorder.slow_statement import SLOW_S
+from recorder.statement_times import StatementTimes
 from sql import QUERIES
 
 
@@ -79,10 +80,15 @@ class DatabaseSettings:
 
 
 class Database:
-    """A pool of connections to one database; an async context manager."""
+    """A pool of connections to one database; an async context manager.
+
+    Attributes:
+        times: how long each statement took since this was made.
+    """
 
     def __init__(self, settings: DatabaseSettings) -> None:
         self.settings = settings
+        self.times = StatementTimes()
         self._pool: asyncpg.Pool | None = None
         self._transaction_settings = settings.transaction_settings()
         self._reading: SingleFlight[tuple[object, ...], list[Mapping[str, Any]]] = SingleFlight()
@@ -169,6 +175,7 @@ class Database:
                 self.settings.dsn,
                 slow_statement_s=self.settings.slow_statement_s,
                 settings=self._transaction_settings,
+                times=self.times,
             )
         finally:
             try:
