@@ -75,7 +75,10 @@ async def set_values(
     context: ContextOf, operator: Operator, asked: SetValuesRequest, response: Response
 ) -> SetValuesAnswer:
     """As `ald-recorder set` does: within [writes] of config.toml, read back, and kept with the name of the token."""
-    results = await context.ask("set", changed_by=operator.name, **asked.model_dump())
+    try:
+        results = await context.ask("set", changed_by=operator.name, **asked.model_dump())
+    except UsageError as error:
+        raise HTTPException(422, str(error)) from error
     is_done = all(result["outcome"] == "done" for result in results)
     response.status_code = 200 if is_done else 409
     return SetValuesAnswer(done=is_done, changed_by=operator.name, results=results)

@@ -75,7 +75,7 @@ async def open_context(config: Config) -> AsyncIterator[Context]:
         await pool.close()
 
 
-def context_of(request: Request) -> Context:
+async def context_of(request: Request) -> Context:
     """The context of the app that answers a request."""
     context: Context = request.app.state.context
     return context

@@ -1,5 +1,6 @@
 """One site for all tests of the api: simulated tool, recorder at 10 Hz, and the api with tokens, each a process."""
 
+import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from tests import folders
 from tests.api.api_process import ApiProcess
 from tests.console.daemon import Daemon, make_definitions
 from tests.postgres import TestServer
+from tests.recorder.cli.command import Commands
 from tests.system.plant import Plant
 
 WRITABLE: Final = "Process/temperature_set"
@@ -93,3 +95,13 @@ async def client_of(config: Config, *, host: str = "localhost:8020") -> AsyncIte
         transport = httpx.ASGITransport(make_app(context), raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url=f"http://{host}") as client:
             yield client
+
+
+@pytest.fixture
+def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Commands:
+    """Run commands in a fresh folder, without what would configure the recorder."""
+    for name in tuple(os.environ):
+        if name.upper().startswith("ALD_"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    return Commands(folder=tmp_path, environment=monkeypatch, output=capfd)
