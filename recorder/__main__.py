@@ -13,6 +13,7 @@ from recorder.cli import (  # noqa: F401  (they register)
     quarantine,
     run,
     runs,
+    service,
     set_values,
     simulate,
     status,
