@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from hal.errors import DefinitionError
 from hal.limits import AddressRange
+from recorder.api_config import ApiConfig
 from recorder.errors import ConfigurationError
 from recorder.transport_config import Seconds, TransportConfig
 from recorder.write_rules import WritesConfig
@@ -257,6 +258,7 @@ class Config(BaseSettings):
     clock: ClockConfig = ClockConfig()
     retention: RetentionConfig = RetentionConfig()
     control: ControlConfig = ControlConfig()
+    api: ApiConfig = ApiConfig()
     log: LogConfig = LogConfig()
 
     @field_validator("devices")
@@ -292,6 +294,11 @@ class Config(BaseSettings):
     def control_socket(self) -> Path:
         """Where the daemon listens for commands."""
         return self.control.socket or self.recorder.data_directory / "control.sock"
+
+    @property
+    def token_file(self) -> Path:
+        """Where the tokens of the api are kept, as hashes."""
+        return self.api.tokens or self.recorder.data_directory / "tokens.json"
 
     def require_dsn(self) -> str:
         """The DSN, or a clear word that there is none.
@@ -350,7 +357,8 @@ def _validated(content: dict[str, Any], *, source: str, folder: Path) -> Config:
     socket = config.control.socket
     control = config.control.model_copy(update={"socket": socket and _placed(socket, folder)})
     devices = {name: device.placed(folder) for name, device in config.devices.items()}
-    return config.model_copy(update={"recorder": recorder, "control": control, "devices": devices})
+    api = config.api.placed(lambda path: _placed(path, folder))
+    return config.model_copy(update={"recorder": recorder, "control": control, "devices": devices, "api": api})
 
 
 def _unparsable(error: ValueError) -> str:

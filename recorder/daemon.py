@@ -30,6 +30,7 @@ from recorder.kept_clock import start_clock
 from recorder.latency import LatencyRecorder
 from recorder.loop_lag import LoopLag
 from recorder.maintenance import maintain
+from recorder.measured import metrics_handler
 from recorder.notify import ServiceManager
 from recorder.overload import fit, measure_round_trip_ms
 from recorder.probe import identify_handler, probe_handler
@@ -369,6 +370,7 @@ class Daemon:
         handlers = {
             **self._watching.handlers(self._definitions, recording),
             "status": status,
+            **metrics_handler(status, latency=self._latency, database=self._database, slots=self._watching.slots),
             **run_handlers(recording),
             **desired.handlers(),
             "probe": probe_handler(probed),
