@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
-from recorder.api.daemon_links import DaemonLinks
+from recorder.api.daemon_links import COMMAND_S, DaemonLinks
 from recorder.api.live import Live, live
 from recorder.api.tokens import Tokens
 from recorder.config import Config
@@ -22,11 +22,14 @@ class Context:
 
     Attributes:
         database: opened by its first statement, so that the api lives while the database is away.
+        links: for what is only asked.
+        commands: for what changes something, which may take its time.
         live: status and values, asked of the daemon once for all clients.
     """
 
     config: Config
     links: DaemonLinks
+    commands: DaemonLinks
     live: Live
     tokens: Tokens
     database: Database
@@ -40,6 +43,16 @@ class Context:
             RecorderError: the daemon refused.
         """
         return await self.links.ask(command, **arguments)
+
+    async def command(self, command: str, **arguments: object) -> Any:
+        """The same for what changes something.
+
+        Raises:
+            TooBusyError: too many wait already.
+            DaemonAwayError: nobody listens, or went away, or does not answer in time.
+            RecorderError: the daemon refused.
+        """
+        return await self.commands.ask(command, **arguments)
 
 
 @asynccontextmanager
@@ -68,9 +81,19 @@ async def open_context(config: Config) -> AsyncIterator[Context]:
     )
     pool = Database(settings)
     try:
-        async with DaemonLinks(config.control_socket) as links, live(links, config.api) as following:
-            tokens = Tokens(config.token_file)
-            yield Context(config=config, links=links, live=following, tokens=tokens, database=pool)
+        async with (
+            DaemonLinks(config.control_socket) as links,
+            DaemonLinks(config.control_socket, connections=2, most_waiting=16, answer_s=COMMAND_S) as commands,
+            live(links, config.api) as following,
+        ):
+            yield Context(
+                config=config,
+                links=links,
+                commands=commands,
+                live=following,
+                tokens=Tokens(config.token_file),
+                database=pool,
+            )
     finally:
         await pool.close()
 

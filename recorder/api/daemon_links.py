@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from recorder.api.errors import TooBusyError
-from recorder.console.link import Link
+from recorder.console.link import ANSWER_S, Link
 
 CONNECTIONS: Final = 4
 MOST_WAITING: Final = 64
+COMMAND_S: Final = 60.0
+"""A set-value is written, read back and stored before it is answered; reading must not wait behind that."""
 
 
 class DaemonLinks:
@@ -23,10 +25,18 @@ class DaemonLinks:
         path: of the control socket, as configured.
         connections: open at one time, at most; each serves one question at a time.
         most_waiting: how many may wait for one of them.
+        answer_s: how long an answer may take.
     """
 
-    def __init__(self, path: Path, *, connections: int = CONNECTIONS, most_waiting: int = MOST_WAITING) -> None:
-        self._free = [Link(path) for _ in range(connections)]
+    def __init__(
+        self,
+        path: Path,
+        *,
+        connections: int = CONNECTIONS,
+        most_waiting: int = MOST_WAITING,
+        answer_s: float = ANSWER_S,
+    ) -> None:
+        self._free = [Link(path, answer_s=answer_s) for _ in range(connections)]
         self._links = tuple(self._free)
         self._turn = asyncio.Semaphore(connections)
         self._most_waiting = most_waiting

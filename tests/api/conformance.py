@@ -1,0 +1,48 @@
+"""Holds an api to its own document: any request gets an answer that the document knows."""
+
+from typing import Any, Final
+
+import httpx
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis import Case
+
+from tests.api.api_process import DEADLINE_S
+
+ENDLESS: Final = "/api/stream"
+
+
+def hold_to_document(url: str, token: str, *, examples: int) -> list[str]:
+    """Send so many requests, right and wrong, to each operation of an api, and return the operations.
+
+    Raises:
+        BaseExceptionGroup: the answers that were not as the document says, by operation.
+    """
+    document = httpx.get(f"{url}/api/openapi.json", timeout=DEADLINE_S, trust_env=False).json()
+    schema = schemathesis.openapi.from_dict(document).exclude(path=ENDLESS)
+    headers = {"Authorization": f"Bearer {token}"}
+    faults, held = [], []
+    for found in schema.get_all_operations():
+        operation = found.ok()
+        held.append(operation.label)
+
+        # schemathesis' own plugin does not know this pytest
+        @settings(
+            max_examples=examples,
+            deadline=None,
+            derandomize=True,
+            database=None,
+            phases=[Phase.explicit, Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(case=operation.as_strategy())
+        def try_it(case: Case[Any]) -> None:
+            case.call_and_validate(base_url=url, headers=headers, timeout=DEADLINE_S)
+
+        try:
+            try_it()
+        except Exception as fault:  # each operation is tried, whatever another did
+            faults.append(fault)
+    if faults:
+        raise ExceptionGroup(f"{len(faults)} of {len(held)} operations are not as the document says", faults)
+    return held
