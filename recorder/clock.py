@@ -67,7 +67,8 @@ class _Stretch:
             return utc_ns
         if isinstance(passed_ns, int):
             return utc_ns + min(max(passed_ns, 0), SLEW_NS) * self.slew_ppm // 1_000_000
-        return utc_ns + np.clip(passed_ns, 0, SLEW_NS) * self.slew_ppm // 1_000_000
+        # not np.clip, which takes 14 times as long for so few
+        return utc_ns + np.minimum(np.maximum(passed_ns, 0), SLEW_NS) * self.slew_ppm // 1_000_000
 
 
 class Clock:
