@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
+from recorder.cli.fault_lab.proxy import Proxy, confirms_commit
 from recorder.database import connect_once
 from recorder.entry import Entry, EntryKind
 from recorder.spool import Spool
 from recorder.writer import WriterState
 from tests.recorder.entries import NOON_US, PROCESS, event, points, run_started
-from tests.recorder.proxy import Proxy, confirms_commit
 from tests.recorder.writing import Desk, desk
 
 TERMINATE = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'ald-recorder/%'"
