@@ -30,6 +30,7 @@ from recorder.kept_clock import start_clock
 from recorder.latency import LatencyRecorder
 from recorder.loop_lag import LoopLag
 from recorder.maintenance import maintain
+from recorder.measured import metrics_handler
 from recorder.overload import fit, measure_round_trip_ms
 from recorder.probe import identify_handler, probe_handler
 from recorder.process import ProcessTracker
@@ -94,6 +95,7 @@ class Daemon:
                 acquire_timeout_s=database.acquire_timeout_s,
                 statement_timeout_s=database.statement_timeout_s,
                 lock_timeout_s=database.lock_timeout_s,
+                dead_after_s=database.dead_after_s,
                 prepared=PREPARED,
                 prepared_statements=database.prepared_statements,
                 slow_statement_s=database.slow_statement_s,
@@ -359,6 +361,7 @@ class Daemon:
         handlers = {
             **self._watching.handlers(self._definitions, recording),
             "status": status,
+            **metrics_handler(status, latency=self._latency, database=self._database, slots=self._watching.slots),
             **run_handlers(recording),
             **desired.handlers(),
             "probe": probe_handler(probed),

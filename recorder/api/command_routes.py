@@ -1,0 +1,5 @@
+"""Routes of what changes something: runs, notes, alarms, set-values."""
+
+from fastapi import APIRouter
+
+router = APIRouter()

@@ -1,0 +1,5 @@
+"""Routes of what the recorder does now."""
+
+from fastapi import APIRouter
+
+router = APIRouter()
