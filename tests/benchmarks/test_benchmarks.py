@@ -23,6 +23,8 @@ from hal.parameter import DataType, Parameter, RegisterKind
 from hal.plan import plan_reads
 from recorder.database import connect_once
 
+pytestmark = pytest.mark.alone
+
 SHORT = dataclasses.replace(QUICK, requests_s=0.1)
 
 

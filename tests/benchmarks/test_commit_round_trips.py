@@ -11,6 +11,8 @@ from recorder.entry import Entry
 from tests.recorder.entries import event, points, run_started
 from tests.recorder.writing import desk
 
+pytestmark = pytest.mark.alone
+
 FAR_MS = 200.0
 
 

@@ -134,7 +134,10 @@ async def test_our_own_lost_connection_does_not_hold_us_up(tmp_path: Path, proxy
 
 async def session_that_writes(d: Desk) -> list[int]:
     """The session that moved the watermark last."""
-    query = "SELECT pid FROM pg_stat_activity WHERE query LIKE '%advance_stream%' AND pid <> pg_backend_pid()"
+    query = (
+        "SELECT pid FROM pg_stat_activity"
+        " WHERE query LIKE '%advance_stream%' AND pid <> pg_backend_pid() AND datname = current_database()"
+    )
     return [row["pid"] for row in await d.sql.fetch(query)]
 
 
