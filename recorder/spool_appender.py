@@ -169,6 +169,7 @@ class Appender:
             failure = SpoolError(
                 f"{self._path}: {error}; free space or check the disk, rows are being lost and counted"
             )
+            failure.__cause__ = error
         return Written(
             batch=batch, kept=len(before), sequences=sequences, sheds=self.handing.sheds_begun, failure=failure
         )
