@@ -28,12 +28,13 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     """Take in which servers one of several processes used."""
-    node.config.stash[SERVERS_USED] += getattr(node, "workeroutput", {}).get("servers", ())
+    node.config.stash[SERVERS_USED].extend(getattr(node, "workeroutput", {}).get("servers", ()))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Say which servers the tests ran against."""
-    for description in dict.fromkeys(config.stash[SERVERS_USED]):
+    servers = config.stash[SERVERS_USED]
+    for description in dict.fromkeys(servers):
         terminalreporter.write_line(f"database: {description}")
 
 
