@@ -131,6 +131,7 @@ class Daemon:
                 Spool(
                     folder / "spool.sqlite3",
                     max_bytes=self._config.spool.max_mib * 1024 * 1024,
+                    keep_bytes=self._config.spool.keep_acknowledged_mib * 1024 * 1024,
                     group_ms=self._config.spool.grouped_ms,
                     on_failure=lambda line: log.error("spool_failed", error=line),
                 )
