@@ -22,6 +22,7 @@ COMMANDS: Final[Mapping[str, tuple[str, ...]]] = {
     "demo": ("demo",),
     "discover": ("discover",),
     "faults": ("faults",),
+    "reload": ("reload",),
     "run": ("run",),
     "runs": ("runs",),
     "service": ("service",),
