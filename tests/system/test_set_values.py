@@ -100,6 +100,9 @@ def test_a_step_moves_the_tool_and_the_database_and_says_who_and_why(make_plant:
     until("points with the new set-value", lambda: plant.records.value(query, parameter) == 210.5)
     picture = plant.until_status("no drift", lambda picture: picture["set_values"]["is_listening"])
     assert picture["set_values"]["drift"] == []
+    queries = picture["queries_a_minute"]
+    assert queries["set_values"] >= 1
+    assert queries["all"] == queries["set_values"] + queries["other"] > queries["set_values"]
     assert plant.stop() == 0
     assert [change["source"] for change in plant.records.fetch(CHANGES)] == ["operator"] * 2
 
