@@ -14,9 +14,11 @@ from recorder.cli import (  # noqa: F401  (they register)
     quarantine,
     run,
     runs,
+    service,
     set_values,
     simulate,
     status,
+    token,
 )
 from recorder.cli.app import main
 

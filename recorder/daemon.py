@@ -31,6 +31,7 @@ from recorder.latency import LatencyRecorder
 from recorder.loop_lag import LoopLag
 from recorder.maintenance import maintain
 from recorder.measured import metrics_handler
+from recorder.notify import ServiceManager
 from recorder.overload import fit, measure_round_trip_ms
 from recorder.probe import identify_handler, probe_handler
 from recorder.process import ProcessTracker
@@ -42,7 +43,7 @@ from recorder.sampler import Sampler
 from recorder.slot_timer import SlotTimer
 from recorder.spool import Spool
 from recorder.statements import PREPARED
-from recorder.status import picture
+from recorder.status import line, picture
 from recorder.wake_up import wake_up_within
 from recorder.watching import Watching
 from recorder.writer import Writer, WriterState
@@ -67,6 +68,7 @@ class Daemon:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._stop = asyncio.Event()
+        self._manager = ServiceManager.of_environment()
         self._clock = Clock()
         self._latency = LatencyRecorder()
         self._lag = LoopLag()
@@ -96,6 +98,7 @@ class Daemon:
                 acquire_timeout_s=database.acquire_timeout_s,
                 statement_timeout_s=database.statement_timeout_s,
                 lock_timeout_s=database.lock_timeout_s,
+                dead_after_s=database.dead_after_s,
                 prepared=PREPARED,
                 prepared_statements=database.prepared_statements,
                 slow_statement_s=database.slow_statement_s,
@@ -105,6 +108,7 @@ class Daemon:
 
     def stop(self) -> None:
         """Ask for an orderly end: no new scan, then what is spooled is written for as long as time allows."""
+        self._manager.tell("STOPPING=1", "STATUS=stopping")
         self._stop.set()
 
     async def run(self) -> None:
@@ -118,6 +122,7 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
         async with AsyncExitStack() as stack:
+            stack.enter_context(self._manager)
             stack.enter_context(only_recorder_of(folder))
             refused = stack.enter_context(wake_up_within(self._config.recorder.cpu_wake_up_us))
             if refused is not None:
@@ -134,6 +139,7 @@ class Daemon:
             if spool.set_aside is not None:
                 log.error("spool_damaged", set_aside=str(spool.set_aside))
             stack.push_async_callback(self._database.close)
+            self._manager.tell("STATUS=waits for definitions")
             definitions = await self._source.obtain(self._stop)
             if definitions is not None:
                 # what is wrong in the configuration is said before anybody waits for a clock
@@ -143,6 +149,7 @@ class Daemon:
                     resolve_roles(self._config.process, definitions),
                     DeviceHooks(on_event=lambda _event: None),
                 )
+            self._manager.tell("STATUS=waits for a synchronised clock")
             wait = ClockWait(wait_s=self._config.clock.wait_s, state=spool.state)
             if definitions is not None:
                 await wait.wait(self._stop, socket=self._config.control_socket, machine=self._config.recorder.machine)
@@ -220,6 +227,10 @@ class Daemon:
             others.append(tasks.create_task(watch.run(), name="clock"))
             others.append(tasks.create_task(self._lag.run(), name="event loop lag"))
             others.append(tasks.create_task(auditor.run(), name="audit"))
+            supervised = self._manager.follow(
+                recording.vitals, lambda: line(planned=self._planned, recording=recording, writer=writer)
+            )
+            others.append(tasks.create_task(supervised, name="service manager"))
             others.append(tasks.create_task(desired.run(), name="desired set-values"))
             others.append(
                 tasks.create_task(
