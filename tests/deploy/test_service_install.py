@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-import recorder.__main__  # noqa: F401  (the commands register)
+from recorder.__main__ import register
 from recorder.cli.app import app
 from recorder.config import load
 from recorder.errors import ConfigurationError, UsageError
@@ -18,7 +18,7 @@ from recorder.service.units import STARTED, Place, files, quoted
 from tests.deploy.programs import PROJECT, program, said
 from tests.system.plant import environment
 
-MOST_EXPOSED = {"ald-recorder.service": 2.5}
+MOST_EXPOSED = {"ald-recorder.service": 2.5, "ald-recorder-api.service": 2.0}
 """Of 10, as ``systemd-analyze security`` counts; the recorder has serial ports and adjtimex, which costs some."""
 
 
@@ -64,6 +64,7 @@ def test_the_units_run_this_program_with_the_configuration_of_the_service(prefix
                 assert command[-2:] == ["--config", "/etc/ald-recorder/config.toml"]
                 started.append(command[3:-2])
     assert ["run"] in started
+    register()
     for arguments in started:
         with pytest.raises(SystemExit) as ended:
             app([*arguments, "--help"])
