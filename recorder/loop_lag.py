@@ -1,6 +1,6 @@
 """How late the event loop is, all the time, and how much of that is our own doing.
 
-A timer of 20 ms looks how much later it was called. On a busy machine it wakes late although nobody here holds the
+A timer of 50 ms looks how much later it was called. On a busy machine it wakes late although nobody here holds the
 loop: Linux says how long a thread was ready and had to wait for a processor, and what remains is what held the loop: a
 callback that computes, a file that is written, the interpreter's lock in another thread.
 """
@@ -16,7 +16,8 @@ from typing import Final
 
 from recorder.latency import Histogram, summary_ms
 
-INTERVAL_S: Final = 0.02
+INTERVAL_S: Final = 0.05
+"""A hold of so long is always seen, a shorter one in that share of times; each look wakes a processor that rests."""
 _INTERVAL_NS: Final = round(INTERVAL_S * 1e9)
 _RUN_DELAY: Final = 1
 """Field of schedstat: nanoseconds that the thread was ready and waited; Linux, Documentation/scheduler/sched-stats."""
