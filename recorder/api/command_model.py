@@ -12,6 +12,8 @@ Label = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200, 
 _TEXT: Final = r"^[^\x00-\x08\x0e-\x1f]*[^\s\x00-\x08\x0e-\x1f][^\x00-\x08\x0e-\x1f]*$"
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, pattern=_TEXT)]
 Name = Annotated[Text, Field(max_length=300)]
+ParameterName = Annotated[str, StringConstraints(min_length=1, max_length=300)]
+"""Without a pattern, which JSON Schema would not hold against keys; the daemon knows the names that there are."""
 
 
 class _Request(BaseModel):
@@ -57,7 +59,7 @@ class SetValuesRequest(_Request):
     """Set-values by component/parameter, set together; and why."""
 
     values: Annotated[
-        dict[Name, Annotated[float, Field(allow_inf_nan=False, strict=False)]],
+        dict[ParameterName, Annotated[float, Field(allow_inf_nan=False, strict=False)]],
         Field(min_length=1, max_length=100),
     ]
     reason: Annotated[Text, Field(max_length=LONGEST_REASON)]

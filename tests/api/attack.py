@@ -18,6 +18,8 @@ FLOODS: Final = 24
 HOLDERS: Final = 60
 DEAF: Final = 30
 _PATHS: Final = ("/api/status", "/api/values", "/api/parameters", "/health/ready", "/api/alarms", "/api/openapi.json")
+ENOUGH: Final = 50
+LONGEST_S: Final = 120.0
 _PAUSE_S: Final = 0.02
 Attempt = Callable[[], Awaitable[None]]
 
@@ -28,12 +30,14 @@ class Attack:
     def __init__(self, port: int) -> None:
         self._port = port
         self._answers: Counter[str] = Counter()
+        self._enough = asyncio.Event()
         self._chance = random.Random(7)
 
     async def run(self, seconds: float) -> dict[str, int]:
-        """Go on for so long, then say what came back."""
+        """Go on for so long, and until there were some answers, then say what came back."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(seconds), asyncio.TaskGroup() as tasks:
+            async with asyncio.timeout(LONGEST_S) as limit, asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._end(limit, seconds))
                 for number in range(FLOODS):
                     tasks.create_task(self._again(self._ask(_PATHS[number % len(_PATHS)])))
                 for _ in range(HOLDERS):
@@ -43,6 +47,11 @@ class Attack:
                 tasks.create_task(self._again(self._rubbish()))
                 tasks.create_task(self._again(self._huge()))
         return dict(self._answers)
+
+    async def _end(self, limit: asyncio.Timeout, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        await self._enough.wait()
+        limit.reschedule(asyncio.get_running_loop().time())
 
     async def _again(self, act: Attempt) -> None:
         while True:
@@ -104,6 +113,8 @@ class Attack:
     async def _answer(self, reader: asyncio.StreamReader) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
         self._answers[head.split(b" ")[1].decode()] += 1
+        if self._answers.total() >= ENOUGH:
+            self._enough.set()
         for line in head.split(b"\r\n"):
             if line.lower().startswith(b"content-length: "):
                 await reader.readexactly(int(line.split(b": ")[1]))

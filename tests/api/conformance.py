@@ -6,11 +6,13 @@ import httpx
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import Case
+from schemathesis.checks import not_a_server_error
 from schemathesis.core.result import Ok
 
 from tests.api.api_process import DEADLINE_S
 
 ENDLESS: Final = "/api/stream"
+AWAY: Final = 503
 
 
 def hold_to_document(url: str, token: str, *, examples: int) -> list[str]:
@@ -39,7 +41,10 @@ def hold_to_document(url: str, token: str, *, examples: int) -> list[str]:
         )
         @given(case=operation.as_strategy())
         def try_it(case: Case[Any]) -> None:
-            case.call_and_validate(base_url=url, headers=headers, timeout=DEADLINE_S)
+            answer = case.call(base_url=url, headers=headers, timeout=DEADLINE_S)
+            # a recorder that has no time is no fault of the api, which must say it as the document says
+            excluded = [not_a_server_error] if answer.status_code == AWAY else []
+            case.validate_response(answer, excluded_checks=excluded, headers=headers)
 
         try:
             try_it()

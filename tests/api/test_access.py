@@ -138,3 +138,14 @@ async def test_a_file_of_tokens_that_others_may_read_lets_nobody_in(make_config:
     assert answer.status_code == 503
     assert "chmod 600" in answer.json()["detail"]
     assert not daemon.asked
+
+
+async def test_a_recorder_that_does_not_know_a_command_is_older(make_config: MakeConfig, daemon: Daemon) -> None:
+    """503, and the line says what to do."""
+    daemon.without = frozenset({"runs_stop"})
+    config = make_config()
+    headers = bearer(Tokens(config.token_file).create("Ada", Role.OPERATOR))
+    async with daemon.serving(), client_of(config) as client:
+        answer = await client.post("/api/runs/stop", headers=headers)
+    assert answer.status_code == 503
+    assert "does not know 'runs_stop': it is older than this api; update it" in answer.json()["detail"]

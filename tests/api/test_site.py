@@ -87,7 +87,7 @@ def test_no_slot_is_missed_whatever_clients_do(site: Site) -> None:
     """
     quiet = _missed(site, SLOTS)
     attack = subprocess.Popen(
-        ["nice", "-n", "19", sys.executable, "-m", "tests.api.attack", str(site.api.port), str(ATTACK_S)],
+        ["nice", "-n", "5", sys.executable, "-m", "tests.api.attack", str(site.api.port), str(ATTACK_S)],
         stdout=subprocess.PIPE,
         text=True,
         env=environment() | {"PYTHONPATH": ":".join(path for path in sys.path if path)},
