@@ -1,6 +1,7 @@
 """Entry point: ``ald-recorder`` and ``python -m recorder``."""
 
 from recorder.cli import (  # noqa: F401  (they register)
+    alarms,
     bench,
     check,
     console,

@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from hal.errors import DefinitionError
 from hal.limits import AddressRange
+from recorder.alarm_config import AlarmConfig
 from recorder.errors import ConfigurationError
 from recorder.transport_config import Seconds, TransportConfig
 from recorder.write_rules import WritesConfig
@@ -254,6 +255,7 @@ class Config(BaseSettings):
     writer: WriterConfig = WriterConfig()
     set_values: SetValuesConfig = SetValuesConfig()
     writes: WritesConfig = WritesConfig()
+    alarms: tuple[AlarmConfig, ...] = ()
     clock: ClockConfig = ClockConfig()
     retention: RetentionConfig = RetentionConfig()
     control: ControlConfig = ControlConfig()

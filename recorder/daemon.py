@@ -4,6 +4,7 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from hal.device import Device
 from hal.limits import PlanLimits
 from hal.load import DeviceLoad
 from recorder.acquisition import DeviceHooks, PlannedDevice, make_samplers, plan_devices, plan_limits, resolve_roles
+from recorder.alarms import Alarms
 from recorder.auditor import Auditor
 from recorder.clock import Clock, is_synchronised
 from recorder.clock_watch import ClockWait, ClockWatch
@@ -28,9 +30,11 @@ from recorder.hole_file import HoleFile
 from recorder.instance import only_recorder_of
 from recorder.kept_clock import start_clock
 from recorder.latency import LatencyRecorder
+from recorder.limit_watch import limits_of
 from recorder.loop_lag import LoopLag
 from recorder.maintenance import maintain
 from recorder.overload import fit, measure_round_trip_ms
+from recorder.own_conditions import OwnConditions
 from recorder.probe import identify_handler, probe_handler
 from recorder.process import ProcessTracker
 from recorder.process_id import ProcessIdMint
@@ -141,6 +145,7 @@ class Daemon:
                     resolve_roles(self._config.process, definitions),
                     DeviceHooks(on_event=lambda _event: None),
                 )
+                limits_of(self._config.alarms, definitions)
             wait = ClockWait(wait_s=self._config.clock.wait_s, state=spool.state)
             if definitions is not None:
                 await wait.wait(self._stop, socket=self._config.control_socket, machine=self._config.recorder.machine)
@@ -212,24 +217,39 @@ class Daemon:
             backoff_max_s=config.writer.backoff_max_s,
         )
         auditor = Auditor(database=self._database, spool=spool, recorder=config.recorder.number)
-        async with self._control(recording, writer, auditor, desired), asyncio.TaskGroup() as tasks:
+        alarms = Alarms(
+            config=config,
+            definitions=definitions,
+            recording=recording,
+            events=events,
+            own=partial(
+                OwnConditions,
+                config=config,
+                planned=lambda: self._planned,
+                recording=recording,
+                writer=writer,
+                auditor=auditor,
+                desired=desired,
+            ),
+        )
+        control = self._control(recording, events, writer=writer, auditor=auditor, desired=desired, alarms=alarms)
+        async with control, asyncio.TaskGroup() as tasks:
             writing = tasks.create_task(writer.run(), name="writer")
             others = [tasks.create_task(item.device.run(), name=f"device {item.device.name}") for item in self._planned]
-            others.append(tasks.create_task(watch.run(), name="clock"))
-            others.append(tasks.create_task(self._lag.run(), name="event loop lag"))
-            others.append(tasks.create_task(auditor.run(), name="audit"))
-            others.append(tasks.create_task(desired.run(), name="desired set-values"))
-            others.append(
-                tasks.create_task(
-                    maintain(
-                        self._database,
-                        config.recorder.data_directory,
-                        keep_days=config.retention.days,
-                        warning_percent=config.retention.disk_warning_percent,
-                    ),
-                    name="maintenance",
-                )
-            )
+            for name, running in {
+                "clock": watch.run(),
+                "event loop lag": self._lag.run(),
+                "audit": auditor.run(),
+                "desired set-values": desired.run(),
+                "alarms": alarms.run(),
+                "maintenance": maintain(
+                    self._database,
+                    config.recorder.data_directory,
+                    keep_days=config.retention.days,
+                    warning_percent=config.retention.disk_warning_percent,
+                ),
+            }.items():
+                others.append(tasks.create_task(running, name=name))
             await self._unless_stopped(self._meet_devices())
             await self._unless_stopped(self._fit_plans(events))
             samplers = make_samplers(self._planned, recording)
@@ -333,7 +353,14 @@ class Daemon:
 
     @asynccontextmanager
     async def _control(
-        self, recording: Recording, writer: Writer, auditor: Auditor, desired: Desired
+        self,
+        recording: Recording,
+        events: EventLog,
+        *,
+        writer: Writer,
+        auditor: Auditor,
+        desired: Desired,
+        alarms: Alarms,
     ) -> AsyncIterator[None]:
         async def status(_request: Mapping[str, Any]) -> dict[str, Any]:
             assert self._definitions is not None
@@ -346,6 +373,7 @@ class Daemon:
                 writer=writer,
                 auditor=auditor,
                 desired=desired,
+                alarms=alarms,
                 database=self._database,
                 tally=self._watching.tally,
                 lag=self._lag,
@@ -356,10 +384,11 @@ class Daemon:
 
         assert self._definitions is not None
         handlers = {
-            **self._watching.handlers(self._definitions, recording),
+            **self._watching.handlers(self._definitions, recording, events),
             "status": status,
             **run_handlers(recording),
             **desired.handlers(),
+            **alarms.handlers(),
             "probe": probe_handler(probed),
             "identify": identify_handler(probed),
         }

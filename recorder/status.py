@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from recorder.acquisition import PlannedDevice
+from recorder.alarms import Alarms
 from recorder.auditor import Auditor
 from recorder.config import Config
 from recorder.database import Database
@@ -28,6 +29,7 @@ def picture(
     writer: Writer,
     auditor: Auditor,
     desired: Desired,
+    alarms: Alarms,
     database: Database,
     tally: RunTally,
     lag: LoopLag,
@@ -86,6 +88,8 @@ def picture(
             **asdict(writer.totals),
         },
         "audit": auditor.picture,
+        "alarms": alarms.counts,
+        "first_alarm": alarms.first,
         "set_values": desired.picture(),
         "pool": {"size": size, "idle": idle},
         "clock": {"synchronised": recording.tracker.context.clock_synchronised, "offset_us": recording.clock.offset_us},

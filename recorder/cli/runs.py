@@ -1,5 +1,6 @@
 """``ald-recorder runs``: what was recorded, and runs by hand."""
 
+import getpass
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
@@ -89,6 +90,7 @@ async def fetch_run(place: DatabasePlace, run: int) -> dict[str, Any]:
             "slots": [dict(row) for row in await session.fetch("run_slots", run)],
             "quality": {row["quality"]: row["points"] for row in await session.fetch("run_qualities", run)},
             "steps": [dict(row) for row in await session.fetch("run_steps", run)],
+            "notes": [dict(row) for row in await session.fetch("run_notes", run)],
         }
 
 
@@ -113,6 +115,8 @@ def show(
     for label in ("operator", "lot", "substrate", "note"):
         if found[label]:
             print(f"  {label}: {found[label]}")
+    for note in found["notes"]:
+        print(f"  note of {local_time(note['at'])} by {note['by']}: {note['text']}")
     if not found["clock_synchronised"]:
         print("  the controller's clock was not synchronised")
     if abs(found["clock_offset_us"]) >= _SHOWN_OFFSET_US:
@@ -202,6 +206,27 @@ def stop(config: ConfigOption = None, json: JsonOption = False) -> None:
     """End the recording of the present run, whatever the tool says."""
     settings = read_config(config)
     _print_run(run_async(ask(settings.control_socket, "runs_stop")), "stopped", as_json=json)
+
+
+@runs_app.command()
+def note(
+    run: Annotated[str, typer.Argument(help="Id of the run, or `current` for what is recorded now.")],
+    text: Annotated[str, typer.Argument(help="What there is to say.")],
+    config: ConfigOption = None,
+    by: Annotated[str, typer.Option(help="Who; by default the login name.")] = "",
+    json: JsonOption = False,
+) -> None:
+    """Add a note to a run, through the running daemon, whether the database is there or not."""
+    settings = read_config(config)
+    if run != "current" and not (run.isascii() and run.isdecimal()):
+        raise UsageError(f"{run!r} is no run; give its id, as ald-recorder runs list shows it, or current")
+    process_id = None if run == "current" else int(run)
+    who = by or getpass.getuser()
+    result = run_async(ask(settings.control_socket, "runs_note", process_id=process_id, text=text, by=who))
+    if json:
+        print_json(result)
+    else:
+        print(f"run {result['run']} has a note by {result['by']}")
 
 
 def _print_run(result: Mapping[str, Any], what: str, *, as_json: bool) -> None:
