@@ -215,7 +215,7 @@ class Alarms:
             if alarm.state in states
         ]
         found.sort(key=lambda each: (_ORDER[each[1].state], URGENCY[each[0].priority], -(each[1].changed_us or 0)))
-        return [_plain(definition, alarm) for definition, alarm in found]
+        return [plain(definition, alarm) for definition, alarm in found]
 
     def handlers(self) -> dict[str, Handler]:
         """What answers ``alarms``, ``acknowledge``, ``shelve`` and ``unshelve``."""
@@ -274,10 +274,10 @@ class Alarms:
             alarm = self._move(name, self._recording.clock.now_us(), move, by=by)
         except ValueError as error:
             raise UsageError(f"{name} {error}") from error
-        return _plain(self._definitions[name], alarm)
+        return plain(self._definitions[name], alarm)
 
 
-def _plain(definition: AlarmDefinition, alarm: Alarm) -> dict[str, Any]:
+def plain(definition: AlarmDefinition, alarm: Alarm) -> dict[str, Any]:
     """An alarm as the control socket tells it; times are UTC microseconds."""
     return {
         "id": definition.id,
