@@ -2,6 +2,7 @@
 
 from recorder.cli import (  # noqa: F401  (they register)
     alarms,
+    api,
     bench,
     check,
     console,
@@ -14,9 +15,11 @@ from recorder.cli import (  # noqa: F401  (they register)
     quarantine,
     run,
     runs,
+    service,
     set_values,
     simulate,
     status,
+    token,
 )
 from recorder.cli.app import main
 

@@ -75,7 +75,8 @@ class ClockWait:
             async with asyncio.timeout(self._wait_s):
                 while not self._ask():
                     with suppress(TimeoutError):
-                        await asyncio.wait_for(stop.wait(), _ASK_S)
+                        async with asyncio.timeout(_ASK_S):
+                            await stop.wait()
                         return True
                 return True
         return False

@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from hal.errors import DefinitionError
 from hal.limits import AddressRange
 from recorder.alarm_config import AlarmConfig
+from recorder.api_config import ApiConfig
 from recorder.errors import ConfigurationError
 from recorder.transport_config import Seconds, TransportConfig
 from recorder.write_rules import WritesConfig
@@ -68,6 +69,9 @@ class DatabaseConfig(_Section):
     """Longest run of one statement, COPY included."""
     lock_timeout_s: Seconds = 10
     """Longest wait for a lock."""
+    dead_after_s: float = Field(default=10, ge=4, le=600)
+    """Silence of a connection over TCP after which either side takes the other for dead, and the server frees what its
+    session has locked; longer only where a line is often silent for so long and comes back."""
     prepared_statements: bool = True
     """Switch off behind a pooler in transaction mode (PgBouncer, port 6543 of managed services): then nothing is asked
     of a connection that lasts longer than a transaction."""
@@ -259,6 +263,7 @@ class Config(BaseSettings):
     clock: ClockConfig = ClockConfig()
     retention: RetentionConfig = RetentionConfig()
     control: ControlConfig = ControlConfig()
+    api: ApiConfig = ApiConfig()
     log: LogConfig = LogConfig()
 
     @field_validator("devices")
@@ -294,6 +299,11 @@ class Config(BaseSettings):
     def control_socket(self) -> Path:
         """Where the daemon listens for commands."""
         return self.control.socket or self.recorder.data_directory / "control.sock"
+
+    @property
+    def token_file(self) -> Path:
+        """Where the tokens of the api are kept, as hashes."""
+        return self.api.tokens or self.recorder.data_directory / "tokens.json"
 
     def require_dsn(self) -> str:
         """The DSN, or a clear word that there is none.
@@ -352,7 +362,8 @@ def _validated(content: dict[str, Any], *, source: str, folder: Path) -> Config:
     socket = config.control.socket
     control = config.control.model_copy(update={"socket": socket and _placed(socket, folder)})
     devices = {name: device.placed(folder) for name, device in config.devices.items()}
-    return config.model_copy(update={"recorder": recorder, "control": control, "devices": devices})
+    api = config.api.placed(lambda path: _placed(path, folder))
+    return config.model_copy(update={"recorder": recorder, "control": control, "devices": devices, "api": api})
 
 
 def _unparsable(error: ValueError) -> str:

@@ -33,6 +33,8 @@ from recorder.latency import LatencyRecorder
 from recorder.limit_watch import limits_of
 from recorder.loop_lag import LoopLag
 from recorder.maintenance import maintain
+from recorder.measured import metrics_handler
+from recorder.notify import ServiceManager
 from recorder.overload import fit, measure_round_trip_ms
 from recorder.own_conditions import OwnConditions
 from recorder.probe import identify_handler, probe_handler
@@ -44,7 +46,7 @@ from recorder.run_commands import run_handlers
 from recorder.sampler import Sampler
 from recorder.slot_timer import SlotTimer
 from recorder.spool import Spool
-from recorder.status import picture
+from recorder.status import line, picture
 from recorder.wake_up import wake_up_within
 from recorder.watching import Watching
 from recorder.writer import PREPARED, Writer, WriterState
@@ -69,6 +71,7 @@ class Daemon:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._stop = asyncio.Event()
+        self._manager = ServiceManager.of_environment()
         self._clock = Clock()
         self._latency = LatencyRecorder()
         self._lag = LoopLag()
@@ -98,6 +101,7 @@ class Daemon:
                 acquire_timeout_s=database.acquire_timeout_s,
                 statement_timeout_s=database.statement_timeout_s,
                 lock_timeout_s=database.lock_timeout_s,
+                dead_after_s=database.dead_after_s,
                 prepared=PREPARED,
                 prepared_statements=database.prepared_statements,
                 slow_statement_s=database.slow_statement_s,
@@ -107,6 +111,7 @@ class Daemon:
 
     def stop(self) -> None:
         """Ask for an orderly end: no new scan, then what is spooled is written for as long as time allows."""
+        self._manager.tell("STOPPING=1", "STATUS=stopping")
         self._stop.set()
 
     async def run(self) -> None:
@@ -120,6 +125,7 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
         async with AsyncExitStack() as stack:
+            stack.enter_context(self._manager)
             stack.enter_context(only_recorder_of(folder))
             refused = stack.enter_context(wake_up_within(self._config.recorder.cpu_wake_up_us))
             if refused is not None:
@@ -136,6 +142,7 @@ class Daemon:
             if spool.set_aside is not None:
                 log.error("spool_damaged", set_aside=str(spool.set_aside))
             stack.push_async_callback(self._database.close)
+            self._manager.tell("STATUS=waits for definitions")
             definitions = await self._source.obtain(self._stop)
             if definitions is not None:
                 # what is wrong in the configuration is said before anybody waits for a clock
@@ -146,6 +153,7 @@ class Daemon:
                     DeviceHooks(on_event=lambda _event: None),
                 )
                 limits_of(self._config.alarms, definitions)
+            self._manager.tell("STATUS=waits for a synchronised clock")
             wait = ClockWait(wait_s=self._config.clock.wait_s, state=spool.state)
             if definitions is not None:
                 await wait.wait(self._stop, socket=self._config.control_socket, machine=self._config.recorder.machine)
@@ -240,6 +248,9 @@ class Daemon:
                 "clock": watch.run(),
                 "event loop lag": self._lag.run(),
                 "audit": auditor.run(),
+                "service manager": self._manager.follow(
+                    recording.vitals, lambda: line(planned=self._planned, recording=recording, writer=writer)
+                ),
                 "desired set-values": desired.run(),
                 "alarms": alarms.run(),
                 "maintenance": maintain(
@@ -253,11 +264,12 @@ class Daemon:
             await self._unless_stopped(self._meet_devices())
             await self._unless_stopped(self._fit_plans(events))
             samplers = make_samplers(self._planned, recording)
-            self._tell_changed_plans(events, recording, {sampler.key for sampler in samplers})
+            if recording.resumed is not None:
+                events.plans_changed(recording.last_slots, {sampler.key for sampler in samplers})
             sampling = [self._sample(tasks, sampler) for sampler in samplers if sampler.has_roles]
             if tracker.current is not None and not tracker.current.confirmed:
                 # ask the tool whether the run still goes on before anything else is counted to it
-                await self._unless_stopped(asyncio.wait_for(recording.roles_seen.wait(), _ROLES_WAIT_S))
+                await self._unless_stopped(recording.roles_seen.wait(), longest_s=_ROLES_WAIT_S)
             sampling += [self._sample(tasks, sampler) for sampler in samplers if not sampler.has_roles]
             log.info(
                 "recording",
@@ -284,12 +296,13 @@ class Daemon:
     def _sample(tasks: asyncio.TaskGroup, sampler: Sampler) -> asyncio.Task[None]:
         return tasks.create_task(sampler.run(), name=f"sampler {sampler.key}")
 
-    async def _unless_stopped(self, waiting: Coroutine[Any, Any, object]) -> None:
+    async def _unless_stopped(self, waiting: Coroutine[Any, Any, object], *, longest_s: float | None = None) -> None:
         """Wait for something at the start, but no longer than until the daemon is to stop; a time-out is an end."""
 
         async def patiently() -> None:
             with suppress(TimeoutError):
-                await waiting
+                async with asyncio.timeout(longest_s):
+                    await waiting
 
         async with asyncio.TaskGroup() as tasks:
             stopping = tasks.create_task(self._stop.wait(), name="stop")
@@ -340,17 +353,6 @@ class Daemon:
         if spool.depth.entries:
             log.warning("left_in_spool", entries=spool.depth.entries, writer=writer.state)
 
-    @staticmethod
-    def _tell_changed_plans(events: EventLog, recording: Recording, keys: set[str]) -> None:
-        """Record which devices and intervals came or went while no recorder was there, for the audit of its run."""
-        before = recording.last_slots
-        if recording.resumed is None or keys == before.keys():
-            return
-        detail = {"added": sorted(keys - before.keys()), "dropped": sorted(before.keys() - keys)}
-        events.append("plan_changed", detail)
-        for key in detail["dropped"]:
-            del before[key]
-
     @asynccontextmanager
     async def _control(
         self,
@@ -386,6 +388,7 @@ class Daemon:
         handlers = {
             **self._watching.handlers(self._definitions, recording, events),
             "status": status,
+            **metrics_handler(status, latency=self._latency, database=self._database, slots=self._watching.slots),
             **run_handlers(recording),
             **desired.handlers(),
             **alarms.handlers(),

@@ -1,6 +1,7 @@
 """What happens to devices, plans and set-values: told in the log, and spooled to be recorded."""
 
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -93,6 +94,20 @@ class EventLog:
             if changed:
                 log.warning(kind, device=device, addresses=[str(hole) for hole in changed])
                 self.append(kind, {"addresses": [hole.to_plain() for hole in changed]}, device=device)
+
+    def plans_changed(self, before: dict[str, int], keys: AbstractSet[str]) -> None:
+        """Record which devices and intervals came or went while no recorder was there, for the audit of its run.
+
+        Args:
+            before: last slots by device and interval; those that are gone are taken out.
+            keys: what is scanned now.
+        """
+        if keys == before.keys():
+            return
+        detail = {"added": sorted(keys - before.keys()), "dropped": sorted(before.keys() - keys)}
+        self.append("plan_changed", detail)
+        for key in detail["dropped"]:
+            del before[key]
 
     @staticmethod
     def plan_warnings(planned: Sequence[PlannedDevice]) -> None:

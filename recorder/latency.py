@@ -6,7 +6,7 @@ scan can begin, and 3 microseconds for each duration; this takes 0.06 ms and 1.3
 
 import time
 from array import array
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,6 +19,11 @@ STAGES: Final = ("read", "decode", "spool", "commit", "sample_to_commit", "start
 commit: fsync to commit in PostgreSQL;
 sample_to_commit: middle of the read to commit; start_delay: due time of a slot to the start of its scan;
 jitter: how far the time from the start of a scan to the start of the next is from the interval."""
+BOUNDS_US: Final = (
+    *(100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000),
+    *(1_000_000, 2_500_000, 5_000_000, 10_000_000, 30_000_000, 60_000_000, 300_000_000, 900_000_000),
+)
+"""Bounds of the coarse histogram that goes to Prometheus."""
 _HIGHEST_US: Final = 900_000_000
 _PERCENTILES: Final = (50, 95, 99)
 _DIGITS_BITS: Final = 10
@@ -39,18 +44,21 @@ class Histogram:
     Attributes:
         count: values so far.
         highest_us: the largest of them.
+        sum_us: of all of them.
     """
 
     def __init__(self) -> None:
         self._counts = array("q", bytes(8 * (_bucket(_HIGHEST_US) + 1)))
         self.count = 0
         self.highest_us = 0
+        self.sum_us = 0
 
     def add(self, value_us: int) -> None:
         """Count one value; below 0 counts as 0, above a quarter of an hour as that."""
         value_us = min(max(0, value_us), _HIGHEST_US)
         self._counts[_bucket(value_us)] += 1
         self.count += 1
+        self.sum_us += value_us
         self.highest_us = max(self.highest_us, value_us)
 
     def percentiles_us(self, percents: tuple[float, ...]) -> list[int]:
@@ -60,6 +68,11 @@ class Histogram:
         sums = np.frombuffer(self._counts, np.int64).cumsum()
         ranks = [max(1.0, np.ceil(percent / 100 * self.count)) for percent in percents]
         return [min(self.highest_us, _highest_of(int(bucket))) for bucket in np.searchsorted(sums, ranks)]
+
+    def counts_up_to(self, bounds_us: Sequence[int]) -> list[int]:
+        """How many values are not above each bound, which is right to 0.1 % of the bound."""
+        sums = np.frombuffer(self._counts, np.int64).cumsum()
+        return [int(sums[_bucket(min(bound, _HIGHEST_US))]) for bound in bounds_us]
 
 
 def _bucket(value_us: int) -> int:
@@ -88,6 +101,17 @@ class LatencyRecorder:
     def summary_ms(self) -> Mapping[str, Mapping[str, float]]:
         """Per stage: count, and p50, p95, p99, max in milliseconds."""
         return {stage: summary_ms(histogram) for stage, histogram in self._histograms.items()}
+
+    def coarse(self) -> Mapping[str, Mapping[str, Any]]:
+        """Per stage: how many are not above each of `BOUNDS_US`, how many there are and their sum in seconds."""
+        return {
+            stage: {
+                "counts_up_to": histogram.counts_up_to(BOUNDS_US),
+                "count": histogram.count,
+                "sum_s": histogram.sum_us / 1e6,
+            }
+            for stage, histogram in self._histograms.items()
+        }
 
     def recent_ms(self) -> Mapping[str, Mapping[str, Any]]:
         """Per stage the same of the last minute, and the highest of each 5 s of the last five."""

@@ -79,15 +79,19 @@ class Sampler:
     async def run(self) -> None:
         """Scan until stopped or cancelled; then wait until what was scanned is durable."""
         self._task = asyncio.current_task()
+        vitals = self._recording.vitals
+        vitals.expect(self.key, self._interval_ms)
         try:
             while not self._stopping:
                 self._is_waiting = True
                 slot = await self._grid.next()
                 self._is_waiting = False
+                vitals.slot_began(self.key)
                 self._record(slot, self._watched(await self._device.scan(self._plan)))
                 while self._unspooled and self._is_disk_behind():
                     await asyncio.wait([self._unspooled[0][1]])
         finally:
+            vitals.forget(self.key)
             if self._unspooled:
                 await asyncio.shield(asyncio.wait([future for _, future in self._unspooled]))
 
@@ -183,9 +187,12 @@ class Sampler:
             self._unspooled.popleft()
             if finished.cancelled():
                 return
-            if isinstance(finished.exception(), SpoolError):
+            error = finished.exception()
+            if isinstance(error, SpoolError):
                 recording.totals.lost_rows += row_count
+                recording.vitals.refused(error)
                 return
+            recording.vitals.appended()
             now_ns = recording.clock.monotonic_ns()
             recording.latency.record("spool", now_ns - submitted_ns)
             if len(recording.marks) < _MOST_MARKS:

@@ -1,38 +1,21 @@
-"""Hears of set-values that somebody else has changed, and forgets them at once.
-
-A notice that was sent while nobody listened is lost for good: so after every gap nothing that was known is trusted.
-"""
+"""Hears of set-values that somebody else has changed, and forgets them at once."""
 
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, suppress
-from typing import Final, Protocol
+from contextlib import AbstractAsyncContextManager
+from typing import Final
 
 import structlog
 
 from recorder.database import listening
-from recorder.errors import DatabaseError
+from recorder.notices import CHECK_EVERY_S, CHECK_WITHIN_S, Listened, Notices
 from recorder.set_values import SetValues
 
 CHANNEL: Final = "ald_set_values"
 """As migration 0014 names it."""
-CHECK_EVERY_S: Final = 15.0
-"""A connection whose other end is silently gone is noticed after so long, and `CHECK_WITHIN_S`."""
-CHECK_WITHIN_S: Final = 5.0
-_LONGEST_PAUSE_S: Final = 30.0
 
 log = structlog.get_logger()
-
-
-class Listened(Protocol):
-    """A connection on which notices arrive."""
-
-    lost: asyncio.Event
-
-    async def check(self, *, within_s: float) -> None:
-        """Ask the server for a sign of life."""
-        ...
 
 
 class SetValueListener:
@@ -46,10 +29,6 @@ class SetValueListener:
         check_within_s: how long the server may take to give a sign of life.
         sleep: waits between attempts.
         listen: opens the connection.
-
-    Attributes:
-        is_listening: whether a change would be heard of now.
-        losses: how often the connection was lost.
     """
 
     def __init__(
@@ -65,51 +44,35 @@ class SetValueListener:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         listen: Callable[..., AbstractAsyncContextManager[Listened]] = listening,
     ) -> None:
-        self._listen = listen
         self._set_values = set_values
-        self._dsn = dsn
         self._schema = schema
         self._machine = machine
-        self._application_name = application_name
-        self._check_every_s = check_every_s
-        self._check_within_s = check_within_s
-        self._sleep = sleep
-        self._told: str | None = None
-        self.is_listening = False
-        self.losses = 0
+        self._notices = Notices(
+            CHANNEL,
+            heard=self._heard,
+            begun=set_values.invalidate,
+            dsn=dsn,
+            application_name=application_name,
+            lost_event="set_value_listener_lost",
+            check_every_s=check_every_s,
+            check_within_s=check_within_s,
+            sleep=sleep,
+            listen=listen,
+        )
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether a change would be heard of now."""
+        return self._notices.is_listening
+
+    @property
+    def losses(self) -> int:
+        """How often the connection was lost."""
+        return self._notices.losses
 
     async def run(self) -> None:
         """Listen until cancelled; a database that is away is tried again and again."""
-        pause_s = 1.0
-        while True:
-            try:
-                async with self._listen(
-                    self._dsn, CHANNEL, self._heard, application_name=self._application_name
-                ) as connection:
-                    self.is_listening = True
-                    self._told = None
-                    pause_s = 1.0
-                    self._set_values.invalidate()
-                    while not connection.lost.is_set():
-                        with suppress(TimeoutError):
-                            # not wait_for: before Python 3.12 it loses a cancellation that comes with what it waits for
-                            async with asyncio.timeout(self._check_every_s):
-                                await connection.lost.wait()
-                            break
-                        await connection.check(within_s=self._check_within_s)
-                self._lost("the connection was closed")
-            except DatabaseError as error:
-                self._lost(str(error))
-            await self._sleep(pause_s)
-            pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
-
-    def _lost(self, reason: str) -> None:
-        if self.is_listening:
-            self.is_listening = False
-            self.losses += 1
-        if self._told != reason:
-            self._told = reason
-            log.warning("set_value_listener_lost", reason=reason)
+        await self._notices.run()
 
     def _heard(self, payload: str) -> None:
         try:

@@ -19,6 +19,7 @@ from recorder.recording import Recording
 from recorder.run_notes import RunNotes
 from recorder.run_pages import RunPages
 from recorder.run_tally import RunTally
+from recorder.slot_counters import SlotCounters
 from recorder.why import Asked, chain
 
 
@@ -38,6 +39,7 @@ class Watching:
     Attributes:
         events: the last events.
         tally: slots of the run in force by outcome and cause.
+        slots: slots of each device by outcome and cause since the start.
     """
 
     def __init__(
@@ -48,11 +50,13 @@ class Watching:
         self._database = database
         self.events = RecentEvents()
         self.tally = RunTally()
+        self.slots = SlotCounters()
 
     def see(self, entries: Sequence[Entry]) -> None:
         """Take in what goes to the spool."""
         self.events.see(entries)
         self.tally.see(entries)
+        self.slots.see(entries)
 
     def handlers(self, definitions: DefinitionSet, recording: Recording, events: EventLog) -> dict[str, Handler]:
         """The commands of the control socket that this answers; from here on it sees what is spooled."""

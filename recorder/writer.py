@@ -18,7 +18,7 @@ import structlog
 from recorder.claim import Claim, Claimant
 from recorder.clock import Clock
 from recorder.database import Database, Session
-from recorder.entry import EntryKind
+from recorder.entry import EntryKind, Outcome
 from recorder.errors import (
     ContentRefusedError,
     DatabaseError,
@@ -74,6 +74,8 @@ class WriterTotals:
     rows: int = 0
     lost_rows: int = 0
     """Rows of entries that were shed or damaged before they could be written."""
+    shed_slots: int = 0
+    """Slots whose rows were shed, as told by what was committed."""
     quarantined_rows: int = 0
     """Rows that PostgreSQL refused for their content."""
     quarantined_entries: int = 0
@@ -367,6 +369,9 @@ class Writer:
         self.totals.transactions += 1
         self.totals.entries += len(entries)
         self.totals.lost_rows += sum(spooled.entry.header.get("lost_rows", 0) for spooled in entries)
+        self.totals.shed_slots += sum(
+            count.slots for spooled in entries for count in spooled.entry.accounting if count.outcome is Outcome.SHED
+        )
         self.totals.rows += sum(spooled.entry.row_count for spooled in entries) - refused_rows
         self.totals.quarantined_rows += refused_rows
         self.totals.quarantined_entries += sum(one.kind != "row" for one in refused)

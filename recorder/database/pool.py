@@ -17,6 +17,7 @@ from recorder.dsn import check_files, wrong_dsn
 from recorder.keepalive import keep_alive, server_keepalives
 from recorder.single_flight import SingleFlight
 from recorder.slow_statement import SLOW_S
+from recorder.statement_times import StatementTimes
 from sql import QUERIES
 
 
@@ -30,6 +31,7 @@ class DatabaseSettings:
         schema: the schema that holds all tables.
         dead_after_s: silence after which either side takes a connection over TCP for dead.
         prepared: names of the statements that each connection prepares as it opens.
+        read_only: let the server refuse to change anything; not asked for behind a pooler in transaction mode.
         prepared_statements: false behind a pooler in transaction mode: then nothing is asked of a connection that lasts
             longer than a transaction.
     """
@@ -48,6 +50,7 @@ class DatabaseSettings:
     prepared: Sequence[str] = ()
     prepared_statements: bool = True
     slow_statement_s: float = SLOW_S
+    read_only: bool = False
 
     @property
     def server_dsn(self) -> str:
@@ -65,6 +68,7 @@ class DatabaseSettings:
             "statement_timeout": str(round(self.statement_timeout_s * 1000)),
             "lock_timeout": str(round(self.lock_timeout_s * 1000)),
             "idle_in_transaction_session_timeout": str(round(self.statement_timeout_s * 1000)),
+            **({"default_transaction_read_only": "on"} if self.read_only else {}),
             **server_keepalives(self.dead_after_s),
         }
 
@@ -76,10 +80,15 @@ class DatabaseSettings:
 
 
 class Database:
-    """A pool of connections to one database; an async context manager."""
+    """A pool of connections to one database; an async context manager.
+
+    Attributes:
+        times: how long each statement took since this was made.
+    """
 
     def __init__(self, settings: DatabaseSettings) -> None:
         self.settings = settings
+        self.times = StatementTimes()
         self._pool: asyncpg.Pool | None = None
         self._transaction_settings = settings.transaction_settings()
         self._reading: SingleFlight[tuple[object, ...], list[Mapping[str, Any]]] = SingleFlight()
@@ -166,6 +175,7 @@ class Database:
                 self.settings.dsn,
                 slow_statement_s=self.settings.slow_statement_s,
                 settings=self._transaction_settings,
+                times=self.times,
             )
         finally:
             try:

@@ -14,6 +14,7 @@ from recorder.database.translation import FOREIGN_ERRORS, translate
 from recorder.entry import COLUMNS
 from recorder.errors import ContentRefusedError
 from recorder.slow_statement import SLOW_S, told_if_slow
+from recorder.statement_times import StatementTimes
 from sql import QUERIES
 from sql.literal import set_local, with_arguments
 
@@ -34,6 +35,7 @@ class Session:
         slow_statement_s: a statement that takes longer is named in the log.
         settings: statements that each transaction begins with, as `settled_by` makes them; None where the connection
             keeps its own.
+        times: counts how long each statement takes.
     """
 
     def __init__(
@@ -43,16 +45,18 @@ class Session:
         *,
         slow_statement_s: float = SLOW_S,
         settings: str | None = None,
+        times: StatementTimes | None = None,
     ) -> None:
         self._connection = connection
         self._dsn = dsn
         self._slow_s = slow_statement_s
         self._settings = settings
+        self._times = times
 
     @contextmanager
     def _operation(self, name: str) -> Iterator[None]:
         """Name what is run, in errors and where it takes long."""
-        with told_if_slow(name, slow_s=self._slow_s):
+        with told_if_slow(name, slow_s=self._slow_s, times=self._times):
             try:
                 yield
             except FOREIGN_ERRORS as error:
@@ -82,6 +86,25 @@ class Session:
         with self._operation(query):
             async with self._settled():
                 return [dict(row) for row in await self._connection.fetch(QUERIES[query].text, *arguments)]
+
+    async def stream(self, query: str, *arguments: object, batch_rows: int) -> AsyncIterator[Sequence[tuple[Any, ...]]]:
+        """Run a named statement and yield its rows, so many at a time, of which no more are in memory.
+
+        The server keeps its place in a portal, for which this must be inside of a `transaction`. Each batch counts as
+        one statement, and is given the time of one.
+
+        Raises:
+            DatabaseError: naming the statement and the place.
+        """
+        with self._operation(query):
+            cursor = await self._connection.cursor(QUERIES[query].text, *arguments)
+        is_more = True
+        while is_more:
+            with self._operation(query):
+                rows = await cursor.fetch(batch_rows)
+            is_more = len(rows) == batch_rows
+            if rows:
+                yield [tuple(row) for row in rows]
 
     async def fetch_one(self, query: str, *arguments: object) -> Mapping[str, Any] | None:
         """Run a named statement and return its first row, or None.

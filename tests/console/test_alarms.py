@@ -34,10 +34,9 @@ async def named(driven: Driven, name: str) -> None:
 async def test_the_overview_begins_with_the_alarms(daemon: Daemon, live: Driven) -> None:
     """In words: none, how many nobody has acknowledged and which first, or how many somebody knows of."""
     screen = await live.until("alarms ● none stands")
-    assert "alarms" in screen.splitlines()[1]
+    assert screen.index("none stands") < screen.index("77 recipe")
     daemon.raise_alarm(HOT, "pressure too high")
-    screen = await live.until("✕ 1 UNACKNOWLEDGED: pressure too high (high)")
-    assert "UNACKNOWLEDGED" in screen.splitlines()[1]
+    await live.until("✕ 1 UNACKNOWLEDGED: pressure too high (high)")
     daemon._say(HOT, lambda alarm, now_us: alarm.acknowledge(now_us, "Ada"))
     await live.until("◐ 1 acknowledged")
 

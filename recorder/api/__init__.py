@@ -1,0 +1,1 @@
+"""HTTP: a process of its own, client of the control socket and of PostgreSQL."""

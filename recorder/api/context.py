@@ -1,0 +1,84 @@
+"""What every route of the api works with."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+
+from recorder.api.daemon_links import DaemonLinks
+from recorder.api.live import Live, live
+from recorder.api.tokens import Tokens
+from recorder.config import Config
+from recorder.database import Database, DatabaseSettings
+
+APPLICATION_NAME = "ald-recorder-api"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Context:
+    """The configuration, the way to the daemon, and the way to the database.
+
+    Attributes:
+        database: opened by its first statement, so that the api lives while the database is away.
+        live: status and values, asked of the daemon once for all clients.
+    """
+
+    config: Config
+    links: DaemonLinks
+    live: Live
+    tokens: Tokens
+    database: Database
+
+    async def ask(self, command: str, **arguments: object) -> Any:
+        """Send one command to the daemon and return its result.
+
+        Raises:
+            TooBusyError: too many wait already.
+            DaemonAwayError: nobody listens, or went away, or does not answer in time.
+            RecorderError: the daemon refused.
+        """
+        return await self.links.ask(command, **arguments)
+
+
+@asynccontextmanager
+async def open_context(config: Config) -> AsyncIterator[Context]:
+    """A context for as long as the block runs; nothing is connected before it is asked for.
+
+    Raises:
+        ConfigurationError: there is no DSN.
+    """
+    database = config.database
+    own_dsn = config.api.dsn.get_secret_value()
+    settings = DatabaseSettings(
+        dsn=own_dsn or config.require_dsn(),
+        direct_dsn=own_dsn or config.require_server_dsn(),
+        schema=database.schema_name,
+        application_name=APPLICATION_NAME,
+        pool_min=1,
+        pool_max=config.api.pool_max,
+        connect_timeout_s=database.connect_timeout_s,
+        acquire_timeout_s=database.acquire_timeout_s,
+        statement_timeout_s=config.api.statement_timeout_s,
+        lock_timeout_s=database.lock_timeout_s,
+        prepared_statements=database.prepared_statements,
+        slow_statement_s=database.slow_statement_s,
+        read_only=True,
+    )
+    pool = Database(settings)
+    try:
+        async with DaemonLinks(config.control_socket) as links, live(links, config.api) as following:
+            tokens = Tokens(config.token_file)
+            yield Context(config=config, links=links, live=following, tokens=tokens, database=pool)
+    finally:
+        await pool.close()
+
+
+def context_of(request: Request) -> Context:
+    """The context of the app that answers a request."""
+    context: Context = request.app.state.context
+    return context
+
+
+ContextOf = Annotated[Context, Depends(context_of)]

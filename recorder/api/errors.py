@@ -1,0 +1,17 @@
+"""What the api refuses or cannot do, beside what the recorder and the database say.
+
+RecorderError
+├── OutsideError
+│   └── TooBusyError        too many ask at the same time: 429
+└── NotFoundError           there is no such thing: 404
+"""
+
+from recorder.errors import OutsideError, RecorderError
+
+
+class TooBusyError(OutsideError):
+    """Too many ask at the same time."""
+
+
+class NotFoundError(RecorderError):
+    """There is no such thing."""

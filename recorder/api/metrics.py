@@ -1,0 +1,5 @@
+"""`/metrics`, as Prometheus reads it."""
+
+from fastapi import APIRouter
+
+router = APIRouter()

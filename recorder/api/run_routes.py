@@ -1,0 +1,5 @@
+"""Routes of the history of runs."""
+
+from fastapi import APIRouter
+
+router = APIRouter()
