@@ -13,6 +13,7 @@ from recorder.cli import (  # noqa: F401  (they register)
     discover,
     faults,
     quarantine,
+    reload,
     run,
     runs,
     service,

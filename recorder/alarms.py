@@ -64,7 +64,7 @@ class Alarms:
     """Keeps the alarms; `look` sees each scan, `run` looks at the recorder itself and keeps the file.
 
     Args:
-        own: makes what looks at the recorder itself, of `is_active`.
+        own: makes what looks at the recorder itself, of `config`, `recording` and `is_active`.
 
     Raises:
         ConfigurationError: an alarm is on a parameter that has none.
@@ -83,10 +83,11 @@ class Alarms:
         self._events = events
         self._file = AlarmFile(config.recorder.data_directory / "alarms.json")
         self._alarms = self._file.load()
-        self._own = own(is_active=self._is_active)
+        self._own = own(config=config, recording=recording, is_active=self._is_active)
         limits = limits_of(config.alarms, definitions)
         self._limits = LimitWatch(limits, is_active=self._is_active)
         self._definitions = {limit.alarm.id: limit.alarm for limit in limits}
+        self._of_limits = frozenset(self._definitions)
         for kept in self._alarms:
             if kept.startswith(DRIFT):
                 self._own.know_drift(kept.removeprefix(DRIFT))
@@ -95,8 +96,26 @@ class Alarms:
         self._alarms = {name: alarm for name, alarm in self._alarms.items() if name in self._definitions}
         self._is_keeping = asyncio.Lock()
         self._is_kept = True
-        if limits:
-            recording.lookers.append(self.look)
+        recording.lookers.append(self.look)
+
+    def go_by(self, config: Config, definitions: DefinitionSet) -> None:
+        """Go by another configuration or other definitions; an alarm that is no longer configured is over.
+
+        Raises:
+            ConfigurationError: an alarm is on a parameter that has none; nothing has changed.
+        """
+        limits = limits_of(config.alarms, definitions)
+        now_us = self._recording.clock.now_us()
+        wanted = {limit.alarm.id: limit.alarm for limit in limits}
+        for name in set(self._of_limits) - set(wanted):
+            before = self._alarms.pop(name, Alarm())
+            if before.state is not AlarmState.NORMAL:
+                self._tell(self._definitions[name], Alarm(), Transition.NORMAL, now_us, by="", value=None)
+            del self._definitions[name]
+            self._is_kept = False
+        self._definitions.update(wanted)
+        self._of_limits = frozenset(wanted)
+        self._limits = LimitWatch(limits, is_active=self._is_active)
 
     def _is_active(self, name: str) -> bool:
         return name in self._alarms and self._alarms[name].is_active

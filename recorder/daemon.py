@@ -1,8 +1,9 @@
 """The composition root: everything is made here, owned by one task group, and ended in order."""
 
 import asyncio
+import os
 import signal
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -12,14 +13,13 @@ import structlog
 
 from hal.device import Device
 from hal.limits import PlanLimits
-from hal.load import DeviceLoad
 from recorder.acquisition import DeviceHooks, PlannedDevice, make_samplers, plan_devices, plan_limits, resolve_roles
 from recorder.alarms import Alarms
 from recorder.auditor import Auditor
 from recorder.clock import Clock, is_synchronised
 from recorder.clock_watch import ClockWait, ClockWatch
 from recorder.config import Config
-from recorder.control import serve
+from recorder.control import Handler, serve
 from recorder.database import Database, DatabaseSettings
 from recorder.definition_source import DefinitionSource
 from recorder.definitions import DefinitionSet
@@ -34,13 +34,14 @@ from recorder.limit_watch import limits_of
 from recorder.loop_lag import LoopLag
 from recorder.maintenance import maintain
 from recorder.measured import metrics_handler
+from recorder.meeting import fit_all, meet
 from recorder.notify import ServiceManager
-from recorder.overload import fit, measure_round_trip_ms
 from recorder.own_conditions import OwnConditions
 from recorder.probe import identify_handler, probe_handler
 from recorder.process import ProcessTracker
 from recorder.process_id import ProcessIdMint
 from recorder.recording import Recording
+from recorder.reload import Reload, Running
 from recorder.run import RunContext
 from recorder.run_commands import run_handlers
 from recorder.sampler import Sampler
@@ -52,8 +53,6 @@ from recorder.watching import Watching
 from recorder.writer import PREPARED, Writer, WriterState
 
 _ROLES_WAIT_S: Final = 1.0
-_MEASURE_S: Final = 1.0
-"""How long the round trip of one device is measured at a start."""
 _SCAN_END_S: Final = 2.0
 _DRAIN_S: Final = 6.0
 """Together with `_SCAN_END_S` and the closing below the 10 s in which SIGTERM must end."""
@@ -66,10 +65,14 @@ class Daemon:
 
     Args:
         config: validated configuration; its DSN must be set.
+        reread: reads it again where it is to be reloaded; None where that cannot be.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, *, reread: Callable[[], Config] | None = None) -> None:
         self._config = config
+        self._reread = reread
+        self._hung_up = asyncio.Event()
+        self._maintenance: asyncio.Task[None] | None = None
         self._stop = asyncio.Event()
         self._manager = ServiceManager.of_environment()
         self._clock = Clock()
@@ -124,6 +127,8 @@ class Daemon:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
+        # of a terminal that is closed it means the end, of a service manager that all is to be read again
+        loop.add_signal_handler(signal.SIGHUP, self.stop if os.isatty(0) else self._hung_up.set)
         async with AsyncExitStack() as stack:
             stack.enter_context(self._manager)
             stack.enter_context(only_recorder_of(folder))
@@ -135,6 +140,7 @@ class Daemon:
                 Spool(
                     folder / "spool.sqlite3",
                     max_bytes=self._config.spool.max_mib * 1024 * 1024,
+                    keep_bytes=self._config.spool.keep_acknowledged_mib * 1024 * 1024,
                     group_ms=self._config.spool.grouped_ms,
                     on_failure=lambda line: log.error("spool_failed", error=line),
                 )
@@ -212,7 +218,6 @@ class Daemon:
             events=events,
             device_of=devices.get,
         )
-        recording.lookers.append(desired.look)
         writer = Writer(
             database=self._database,
             spool=spool,
@@ -230,21 +235,13 @@ class Daemon:
             definitions=definitions,
             recording=recording,
             events=events,
-            own=partial(
-                OwnConditions,
-                config=config,
-                planned=lambda: self._planned,
-                recording=recording,
-                writer=writer,
-                auditor=auditor,
-                desired=desired,
-            ),
+            own=partial(OwnConditions, planned=lambda: self._planned, writer=writer, auditor=auditor, desired=desired),
         )
         control = self._control(recording, events, writer=writer, auditor=auditor, desired=desired, alarms=alarms)
-        async with control, asyncio.TaskGroup() as tasks:
+        async with control as handlers, asyncio.TaskGroup() as tasks:
             writing = tasks.create_task(writer.run(), name="writer")
             others = [tasks.create_task(item.device.run(), name=f"device {item.device.name}") for item in self._planned]
-            for name, running in {
+            for name, work in {
                 "clock": watch.run(),
                 "event loop lag": self._lag.run(),
                 "audit": auditor.run(),
@@ -253,19 +250,13 @@ class Daemon:
                 ),
                 "desired set-values": desired.run(),
                 "alarms": alarms.run(),
-                "maintenance": maintain(
-                    self._database,
-                    config.recorder.data_directory,
-                    keep_days=config.retention.days,
-                    warning_percent=config.retention.disk_warning_percent,
-                ),
             }.items():
-                others.append(tasks.create_task(running, name=name))
-            await self._unless_stopped(self._meet_devices())
+                others.append(tasks.create_task(work, name=name))
+            self._maintain(tasks, config)
+            await self._unless_stopped(meet(self._planned, config.devices))
             await self._unless_stopped(self._fit_plans(events))
             samplers = make_samplers(self._planned, recording)
-            if recording.resumed is not None:
-                events.plans_changed(recording.last_slots, {sampler.key for sampler in samplers})
+            events.plans_changed(recording, {sampler.key for sampler in samplers})
             sampling = [self._sample(tasks, sampler) for sampler in samplers if sampler.has_roles]
             if tracker.current is not None and not tracker.current.confirmed:
                 # ask the tool whether the run still goes on before anything else is counted to it
@@ -279,14 +270,35 @@ class Daemon:
                 devices=[item.device.name for item in self._planned],
                 definitions=self._source.used,
             )
+            running = Running(
+                config=config,
+                definitions=definitions,
+                planned=self._planned,
+                samplers=samplers,
+                recording=recording,
+                desired=desired,
+                alarms=alarms,
+                watching=self._watching,
+                events=events,
+                handlers=handlers,
+                handlers_of=lambda wanted: self._watching.handlers(wanted, recording, events),
+                start=lambda sampler: sampling.append(self._sample(tasks, sampler)),
+                maintain=lambda wanted: self._maintain(tasks, wanted),
+                adopted=self._adopt,
+            )
+            reload = Reload(running, reread=self._reread, source=self._source, manager=self._manager)
+            handlers["reload"] = reload.answer
+            others.append(tasks.create_task(reload.run(self._hung_up), name="reload"))
             await self._stop.wait()
+            reload.end()
             log.info("stopping", waiting_entries=spool.depth.entries)
             for sampler in samplers:
                 sampler.stop()
             if sampling:
                 await asyncio.wait(sampling, timeout=_SCAN_END_S)
-            for task in (*sampling, *others):
-                task.cancel()
+            for task in (*sampling, *others, self._maintenance):
+                if task is not None:
+                    task.cancel()
             await self._drain(writer, spool)
             # first, since a task that is cancelled while the server hangs waits for it to take back what it runs
             await self._database.close()
@@ -312,37 +324,20 @@ class Daemon:
             if not work.done():
                 work.cancel()
 
-    async def _meet_devices(self) -> None:
-        """Give devices a moment to connect, so that the first slot of a healthy tool is not a bad one."""
-        if not self._planned:
-            return
-        longest = max(self._config.devices[item.device.name].connect_timeout_s for item in self._planned)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(min(longest, 1.0)), asyncio.TaskGroup() as tasks:
-                for item in self._planned:
-                    tasks.create_task(item.device.wait_connected())
-
     async def _fit_plans(self, events: EventLog) -> None:
-        """Set measured round trips against the scan intervals; a device that is not there yet is not judged.
+        self._planned = await fit_all(self._planned, self._config.devices, events)
 
-        Raises:
-            ConfigurationError: a plan cannot be kept, and the configuration says to refuse it.
-        """
+    def _maintain(self, tasks: asyncio.TaskGroup, config: Config) -> None:
+        """Care for the database by a configuration, and no longer by the one before."""
+        if self._maintenance is not None:
+            self._maintenance.cancel()
+        retention, folder = config.retention, config.recorder.data_directory
+        warning_percent = retention.disk_warning_percent
+        maintained = maintain(self._database, folder, keep_days=retention.days, warning_percent=warning_percent)
+        self._maintenance = tasks.create_task(maintained, name="maintenance")
 
-        def tell(kind: str, load: DeviceLoad, meaning: str) -> None:
-            events.warn(kind, {"reason": load.explain(), "meaning": meaning}, device=load.device)
-
-        fitted = []
-        for item in self._planned:
-            round_trip_ms = None
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_MEASURE_S):
-                    round_trip_ms = await measure_round_trip_ms(item)
-            settings = self._config.devices[item.device.name]
-            fitted.append(
-                item if round_trip_ms is None else fit(item, settings, round_trip_ms=round_trip_ms, tell=tell)
-            )
-        self._planned = fitted
+    def _adopt(self, config: Config, definitions: DefinitionSet, planned: Sequence[PlannedDevice]) -> None:
+        self._config, self._definitions, self._planned = config, definitions, list(planned)
 
     async def _drain(self, writer: Writer, spool: Spool) -> None:
         """Write what is spooled; what there is no time for stays on disk for the next start."""
@@ -363,7 +358,7 @@ class Daemon:
         auditor: Auditor,
         desired: Desired,
         alarms: Alarms,
-    ) -> AsyncIterator[None]:
+    ) -> AsyncIterator[dict[str, Handler]]:
         async def status(_request: Mapping[str, Any]) -> dict[str, Any]:
             assert self._definitions is not None
             return picture(
@@ -385,7 +380,7 @@ class Daemon:
             return [(item.device, plan_limits(self._config.devices[item.device.name])) for item in self._planned]
 
         assert self._definitions is not None
-        handlers = {
+        handlers: dict[str, Handler] = {
             **self._watching.handlers(self._definitions, recording, events),
             "status": status,
             **metrics_handler(status, latency=self._latency, database=self._database, slots=self._watching.slots),
@@ -396,4 +391,4 @@ class Daemon:
             "identify": identify_handler(probed),
         }
         async with serve(Path(self._config.control_socket), handlers):
-            yield
+            yield handlers

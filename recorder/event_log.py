@@ -12,6 +12,7 @@ from recorder.acquisition import PlannedDevice
 from recorder.clock import Clock
 from recorder.entry import Entry, EntryKind
 from recorder.hole_file import HoleFile
+from recorder.recording import Recording
 from recorder.spool import Spool
 
 if TYPE_CHECKING:
@@ -95,14 +96,10 @@ class EventLog:
                 log.warning(kind, device=device, addresses=[str(hole) for hole in changed])
                 self.append(kind, {"addresses": [hole.to_plain() for hole in changed]}, device=device)
 
-    def plans_changed(self, before: dict[str, int], keys: AbstractSet[str]) -> None:
-        """Record which devices and intervals came or went while no recorder was there, for the audit of its run.
-
-        Args:
-            before: last slots by device and interval; those that are gone are taken out.
-            keys: what is scanned now.
-        """
-        if keys == before.keys():
+    def plans_changed(self, recording: Recording, keys: AbstractSet[str]) -> None:
+        """Record which devices and intervals came or went while no recorder was there, for the audit of its run."""
+        before = recording.last_slots
+        if recording.resumed is None or keys == before.keys():
             return
         detail = {"added": sorted(keys - before.keys()), "dropped": sorted(before.keys() - keys)}
         self.append("plan_changed", detail)

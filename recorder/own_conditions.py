@@ -105,7 +105,6 @@ class OwnConditions:
         self._writer = writer
         self._desired = desired
         self._spool_max_bytes = config.spool.max_mib * 1024 * 1024
-        self._is_drift_alarm = config.set_values.on_drift == "alarm"
         self._is_active = is_active
         self._conditions: dict[str, Condition | Count] = {}
         totals, spool = recording.totals, recording.spool
@@ -127,7 +126,7 @@ class OwnConditions:
     def look(self, now_ns: int) -> list[Found]:
         """What has changed since the last look."""
         self._meet_devices()
-        if self._is_drift_alarm:
+        if self._desired.is_drift_alarm:
             self._meet_drift()
         return [found for condition in self._conditions.values() for found in condition.look(now_ns)]
 

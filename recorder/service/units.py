@@ -16,6 +16,7 @@ STATE_FOLDER: Final = Path("/var/lib/ald-recorder")
 SOCKET: Final = Path("/run/ald-recorder/control.sock")
 STARTED: Final = (
     "ald-recorder.service",
+    "ald-recorder-api.service",
     "ald-recorder-maintain-daily.timer",
     "ald-recorder-maintain-weekly.timer",
     "ald-recorder-maintain-monthly.timer",

@@ -18,7 +18,7 @@ from recorder.service.units import STARTED, Place, files, quoted
 from tests.deploy.programs import PROJECT, program, said
 from tests.system.plant import environment
 
-MOST_EXPOSED = {"ald-recorder.service": 2.5}
+MOST_EXPOSED = {"ald-recorder.service": 2.5, "ald-recorder-api.service": 2.0}
 """Of 10, as ``systemd-analyze security`` counts; the recorder has serial ports and adjtimex, which costs some."""
 
 
