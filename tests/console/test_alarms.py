@@ -33,7 +33,7 @@ async def named(driven: Driven, name: str) -> None:
 
 async def test_the_overview_begins_with_the_alarms(daemon: Daemon, live: Driven) -> None:
     """In words: none, how many nobody has acknowledged and which first, or how many somebody knows of."""
-    screen = await live.until("alarms ● none stands")
+    screen = await live.until("alarms ● none stands", "77 recipe")
     assert screen.index("none stands") < screen.index("77 recipe")
     daemon.raise_alarm(HOT, "pressure too high")
     await live.until("✕ 1 UNACKNOWLEDGED: pressure too high (high)")
