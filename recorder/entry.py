@@ -1,19 +1,21 @@
 """What goes through the spool: a header that explains itself, and rows as PostgreSQL's binary COPY bytes.
 
-An entry written by one release is understood by the next: the header is JSON with a format version, and rows carry
-their column list.
+An entry written by one release is understood by the next and by the one before (docs/decisions/0012): the header is
+JSON with a format version, rows carry their column list, and what a release adds stands beside what the others read.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final, Self
 
-from recorder.slot_packing import pack, unpack
+from recorder.slot_packing import pack, summed, unpack
 
-FORMAT_VERSION: Final = 2
-"""1 did not say which slots a count counts; it is still read."""
+FORMAT_VERSION: Final = 1
+"""What is written: release 0.1 reads it, and passes over the fields that came later, `slots_at` and `packed`."""
+NEWEST_READ: Final = 2
+"""In 2, of no release, each count ended with its slots, and packed counts stood nowhere else."""
 MOST_PLAIN_COUNTS: Final = 128
 """Counts of an entry beyond which they are packed; the tombstone of an outage has thousands."""
 COLUMNS: Final = ("timestamp", "process_id", "value", "set_value", "parameter_id", "quality")
@@ -70,7 +72,7 @@ class SlotCount:
 
     @classmethod
     def from_plain(cls, fields: Sequence[Any]) -> Self:
-        """Build a count from what `Entry.encode_header` wrote; format 1 ends with the rows."""
+        """Build a count from what `Entry.encode_header` wrote, and the numbers of its slots where they are known."""
         process_id, device, interval_ms, minute, outcome, cause, slots, rows, *slots_at = fields
         return cls(
             process_id=process_id,
@@ -134,6 +136,7 @@ class Entry:
         packed: list[list[Any]] = []
         if len(counts) > MOST_PLAIN_COUNTS:
             counts, packed = pack(counts)
+        numbers = [slots_at for *_, slots_at in counts]
         return json.dumps(
             {
                 "version": FORMAT_VERSION,
@@ -143,7 +146,8 @@ class Entry:
                 "first_us": self.first_us,
                 "last_us": self.last_us,
                 "is_idle": self.is_idle,
-                "accounting": counts,
+                "accounting": [*(count for *count, _ in counts), *map(summed, packed)],
+                **({"slots_at": numbers} if packed or any(numbers) else {}),
                 **({"packed": packed} if packed else {}),
                 "header": dict(self.header),
             },
@@ -159,8 +163,8 @@ class Entry:
             ValueError: the header is not one that this release understands.
         """
         content = json.loads(header)
-        if content["version"] > FORMAT_VERSION:
-            raise ValueError(f"entry format {content['version']} is newer than this release reads ({FORMAT_VERSION})")
+        if content["version"] > NEWEST_READ:
+            raise ValueError(f"entry format {content['version']} is newer than this release reads ({NEWEST_READ})")
         if content["columns"] and tuple(content["columns"]) != COLUMNS:
             raise ValueError(f"entry with columns {content['columns']} instead of {list(COLUMNS)}")
         return cls(
@@ -168,9 +172,7 @@ class Entry:
             header=content["header"],
             rows=rows,
             row_count=content["row_count"],
-            accounting=tuple(
-                SlotCount.from_plain(fields) for fields in (*content["accounting"], *unpack(content.get("packed", ())))
-            ),
+            accounting=tuple(SlotCount.from_plain(fields) for fields in _counts_of(content)),
             first_us=content["first_us"],
             last_us=content["last_us"],
             is_idle=content["is_idle"],
@@ -186,3 +188,14 @@ class Entry:
             ),
             is_idle=self.is_idle,
         )
+
+
+def _counts_of(content: Mapping[str, Any]) -> Iterator[Sequence[Any]]:
+    """The counts of a header, each with the numbers of its slots where the header says them."""
+    counts, numbers = content["accounting"], content.get("slots_at")
+    if numbers is None:
+        yield from counts
+    else:
+        # what stands behind them is the packed counts once more, for who cannot unpack them
+        yield from ([*count, slots_at] for count, slots_at in zip(counts, numbers, strict=False))
+    yield from unpack(content.get("packed", ()))

@@ -44,6 +44,13 @@ def unpack(packed: Iterable[Sequence[Any]]) -> Iterator[tuple[Any, ...]]:
             yield process_id, device, interval_ms, minute, outcome, cause, slots, 0, ranges
 
 
+def summed(packed: Sequence[Any]) -> tuple[Any, ...]:
+    """A packed count as one plain one, in the minute in which it begins: for releases that cannot unpack it."""
+    process_id, device, interval_ms, outcome, cause, lengths = packed
+    minute = lengths[0] * interval_ms // _MINUTE_MS * 60
+    return process_id, device, interval_ms, minute, outcome, cause, sum(lengths[1::2]), 0
+
+
 def joined(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     """Half-open ranges in order, neighbours as one."""
     found: list[tuple[int, int]] = []

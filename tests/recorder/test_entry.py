@@ -1,11 +1,12 @@
 """Entries: what one release writes the next must understand, and what is given up stays counted."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, fields, replace
 
 import pytest
 
-from recorder.entry import FORMAT_VERSION, Entry, EntryKind, Outcome, SlotCount
+from recorder.entry import FORMAT_VERSION, NEWEST_READ, Entry, EntryKind, Outcome, SlotCount
+from tests.recorder import entry_of_0049b40
 from tests.recorder.entries import count, event, points, run_started
 
 
@@ -45,10 +46,39 @@ def test_an_entry_of_format_1_is_understood_as_it_was_first_written() -> None:
     )
 
 
+def test_an_entry_of_format_2_is_understood_as_it_was_first_written() -> None:
+    """A spool of an unreleased state: each count ends with its slots, and packed ones stand nowhere else."""
+    header = (
+        b'{"version":2,"kind":"accounting","columns":[],"row_count":0,"first_us":0,"last_us":0,"is_idle":false,'
+        b'"accounting":[[9,"plc",100,60,"failed","",1,0,[[600,601]]]],"packed":[[9,"plc",60000,"shed","",[1,2]]],'
+        b'"header":{}}'
+    )
+    failed, *shed = Entry.decode(header, b"").accounting
+    assert (failed.outcome, failed.slots_at) == (Outcome.FAILED, ((600, 601),))
+    assert [(count.minute, count.slots_at) for count in shed] == [(60, ((1, 2),)), (120, ((2, 3),))]
+
+
+@pytest.mark.parametrize("entry", [points(3), event("x", reason="é"), run_started(), points(3).tombstone("spool_full")])
+def test_release_0_1_reads_what_this_one_writes(entry: Entry) -> None:
+    """Whoever goes back a release goes back with the spool as it is; only the numbers of the slots are lost on it."""
+    read = entry_of_0049b40.Entry.decode(entry.encode_header(), entry.rows)
+    for field in fields(entry_of_0049b40.Entry):
+        if field.name != "accounting":
+            assert getattr(read, field.name) == getattr(entry, field.name)
+    assert [tuple(plain(c).values()) for c in read.accounting] == [
+        tuple(value for name, value in plain(c).items() if name != "slots_at") for c in entry.accounting
+    ]
+
+
+def plain(one: object) -> dict[str, object]:
+    """The fields of a count of either release."""
+    return asdict(one)  # type: ignore[call-overload,no-any-return]  # mypy cannot know that it is a dataclass
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"version": FORMAT_VERSION + 1}, "newer than this release reads"),
+        ({"version": NEWEST_READ + 1}, "newer than this release reads"),
         ({"columns": ["timestamp", "value"]}, "entry with columns"),
         ({"kind": "poem"}, "poem"),
     ],

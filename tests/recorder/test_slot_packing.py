@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recorder.entry import MOST_PLAIN_COUNTS, Entry, EntryKind, Outcome, SlotCount
+from tests.recorder import entry_of_0049b40
 
 INTERVALS = st.sampled_from([5, 7, 100, 1000, 1500, 7000, 60_000, 90_000, 3_600_000])
 
@@ -78,6 +79,20 @@ def test_what_cannot_be_packed_stays_as_it_is() -> None:
     entry, _ = through([*many, *odd])
     assert set(odd) <= set(entry.accounting)
     assert set(many) <= set(entry.accounting)
+
+
+def test_release_0_1_which_cannot_unpack_counts_the_slots_by_cause() -> None:
+    """Each packed count stands there once more, as one count of the minute in which it begins."""
+    many = minutes(100, 2 * MOST_PLAIN_COUNTS)
+    odd = replace(shed(1), rows=5)
+    header = Entry(kind=EntryKind.ACCOUNTING, accounting=[*many, odd]).encode_header()
+    read = [
+        (count.minute, count.slots, count.rows, str(count.outcome), count.cause)
+        for count in entry_of_0049b40.Entry.decode(header, b"").accounting
+    ]
+    slots = 2 * MOST_PLAIN_COUNTS * 600
+    assert read == [(0, 1, 5, "shed", "spool_full"), (6000, slots, 0, "shed", "spool_full")]
+    assert set(Entry.decode(header, b"").accounting) == {*many, odd}
 
 
 def test_few_counts_stay_plain() -> None:

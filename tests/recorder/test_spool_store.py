@@ -224,7 +224,7 @@ def damaged_header(header: bytes) -> bytes:
 
 def newer_header(header: bytes) -> bytes:
     """What a release to come may write."""
-    return header.replace(b'"version":2', b'"version":3')
+    return header.replace(b'"version":1', b'"version":3')
 
 
 @pytest.mark.parametrize("entry", [points(1), run_started()])

@@ -1,12 +1,13 @@
 """A spool file as release 0.1 kept it: the layout of that release, written down here so that it stays what it was."""
 
+import json
 import sqlite3
 import zlib
 from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from recorder.cli.fault_lab.spool_file import KeptSpool
+from recorder.cli.fault_lab.spool_file import KeptEntry, KeptSpool
 
 _FILE_FORMAT: Final = 1
 _OVERHEAD_BYTES: Final = 64
@@ -21,6 +22,7 @@ CREATE TABLE entries (
 CREATE INDEX entries_by_idle ON entries (is_idle, sequence, row_count, bytes);
 PRAGMA user_version = {_FILE_FORMAT};
 """
+_ADDED: Final = ("slots_at", "packed")
 _KEPT: Final = ("stream_id", "acknowledged", "state")
 
 
@@ -38,9 +40,16 @@ def write_older_spool(path: Path, spool: KeptSpool) -> None:
                 [
                     (
                         sequence,
-                        *(entry.row_count, entry.is_idle, len(entry.header) + len(entry.rows) + _OVERHEAD_BYTES),
-                        *(zlib.crc32(entry.header), zlib.crc32(entry.rows), entry.header, entry.rows),
+                        *(entry.row_count, entry.is_idle, len(header) + len(entry.rows) + _OVERHEAD_BYTES),
+                        *(zlib.crc32(header), zlib.crc32(entry.rows), header, entry.rows),
                     )
                     for sequence, entry in spool.entries.items()
+                    for header in (_older_header(entry),)
                 ],
             )
+
+
+def _older_header(entry: KeptEntry) -> bytes:
+    """The header without what later releases added."""
+    content = {name: value for name, value in entry.content.items() if name not in _ADDED}
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
