@@ -118,7 +118,7 @@ class NdjsonPoints:
         lines = [
             f'{{"timestamp": "{text(moment)}", {names.get(parameter) or _unnamed(parameter)}, '
             f'"value": {_json_number(value)}, "set_value": {_json_number(set_value)}, '
-            f'{qualities.get(quality) or _unknown(quality)}}}\n'
+            f"{qualities.get(quality) or _unknown(quality)}}}\n"
             for moment, parameter, value, set_value, quality in rows
         ]
         return "".join(lines).encode()
@@ -156,5 +156,6 @@ def _unknown(quality: int) -> str:
 
 def _csv_line(fields: Sequence[str]) -> str:
     text = io.StringIO()
-    csv.writer(text, lineterminator="").writerow(fields)
-    return text.getvalue()
+    # with its own line end, or it would not put quotes around one in a field
+    csv.writer(text, lineterminator="\r\n").writerow(fields)
+    return text.getvalue().removesuffix("\r\n")

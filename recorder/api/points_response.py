@@ -32,8 +32,8 @@ class _ClientStalledError(Exception):
 class PointsResponse(Response):
     """Sends chunks as they are made.
 
-    What fails before the first byte is an error like any other. Afterwards only a connection that ends in mid-answer can
-    tell the client that something is missing.
+    What fails before the first byte is an error like any other. Afterwards only a connection that ends in mid-answer
+    can tell the client that something is missing.
 
     Args:
         chunks: opens what is sent.

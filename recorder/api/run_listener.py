@@ -2,14 +2,14 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final
 
 import structlog
 
 from recorder.api.run_history import RunHistory
-from recorder.database import listening
+from recorder.database import Database, listening
 from recorder.notices import CHECK_EVERY_S, CHECK_WITHIN_S, Listened, Notices
 
 CHANNEL: Final = "ald_runs"
@@ -79,3 +79,23 @@ class RunListener:
         except (ValueError, KeyError, TypeError) as error:
             log.warning("run_notice_not_understood", payload=payload[:200], reason=str(error))
             self._history.forget()
+
+
+@asynccontextmanager
+async def heard_history(database: Database, *, machine: str) -> AsyncIterator[RunHistory]:
+    """A history that hears of changes for as long as the block runs, whenever the database is there."""
+    history = RunHistory(database, machine)
+    settings = database.settings
+    listener = RunListener(
+        history,
+        dsn=settings.server_dsn,
+        schema=settings.schema,
+        machine=machine,
+        application_name=f"{settings.application_name} listener",
+    )
+    async with asyncio.TaskGroup() as tasks:
+        listening_on = tasks.create_task(listener.run(), name="run listener")
+        try:
+            yield history
+        finally:
+            listening_on.cancel()
