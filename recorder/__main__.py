@@ -17,6 +17,7 @@ from recorder.cli import (  # noqa: F401  (they register)
     set_values,
     simulate,
     status,
+    token,
 )
 from recorder.cli.app import main
 

@@ -68,6 +68,9 @@ class DatabaseConfig(_Section):
     """Longest run of one statement, COPY included."""
     lock_timeout_s: Seconds = 10
     """Longest wait for a lock."""
+    dead_after_s: float = Field(default=10, ge=4, le=600)
+    """Silence of a connection over TCP after which either side takes the other for dead, and the server frees what its
+    session has locked; longer only where a line is often silent for so long and comes back."""
     prepared_statements: bool = True
     """Switch off behind a pooler in transaction mode (PgBouncer, port 6543 of managed services): then nothing is asked
     of a connection that lasts longer than a transaction."""

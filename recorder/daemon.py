@@ -95,6 +95,7 @@ class Daemon:
                 acquire_timeout_s=database.acquire_timeout_s,
                 statement_timeout_s=database.statement_timeout_s,
                 lock_timeout_s=database.lock_timeout_s,
+                dead_after_s=database.dead_after_s,
                 prepared=PREPARED,
                 prepared_statements=database.prepared_statements,
                 slow_statement_s=database.slow_statement_s,

@@ -38,8 +38,8 @@ class Spool:
         max_bytes: largest size of the file with its log; beyond it entries are shed, idle and oldest first.
         group_ms: 0 makes each append durable as soon as the disk allows; otherwise appends wait this long for others,
             to be synced together, and their futures wait with them.
-        on_failure: told in one line when appends begin to fail, or fail for another reason, and when a damaged file is
-            set aside; called in the event loop.
+        on_failure: told in one line when appends begin to fail, or fail for another reason, when the disk is full and
+            when a damaged file is set aside; called in the event loop.
     """
 
     def __init__(
@@ -74,11 +74,13 @@ class Spool:
         return self
 
     def _open(self) -> Appender:
-        def tell(line: str) -> None:
-            self._loop.call_soon_threadsafe(self._report, line)
-            self._loop.call_soon_threadsafe(self._go_on_rescuing)
-
-        return Appender(self._path, max_bytes=self._max_bytes, recent=self._recent, tell=tell)
+        return Appender(
+            self._path,
+            max_bytes=self._max_bytes,
+            recent=self._recent,
+            tell=lambda line: self._loop.call_soon_threadsafe(self._report, line),
+            replaced=lambda: self._loop.call_soon_threadsafe(self._go_on_rescuing),
+        )
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

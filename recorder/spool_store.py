@@ -73,6 +73,8 @@ class SpoolStore:
         self.shed_entries = 0
         self._unchecked_bytes = 0
         self._log_bytes = min(max(max_bytes // _LOG_SHARE, _LEAST_LOG_BYTES), _MOST_LOG_BYTES)
+        self._most_used_bytes = max(0, max_bytes - self._log_bytes)
+        self._check_bytes = self._log_bytes // 16
         self._writer, kept, self.set_aside = open_file(path)
         try:
             self._reader = connect(path)
@@ -100,9 +102,7 @@ class SpoolStore:
         self.unhanded: int | None = unhanded if marked_at == self.last_sequence else None
         self._name_run_events()
         self._known_bytes = self.used_bytes
-        self._room = Room(
-            self._writer, limit_bytes=max(0, self.max_bytes - self._log_bytes), used_bytes=lambda: self.used_bytes
-        )
+        self._room = Room(self._writer, limit_bytes=self._most_used_bytes, used_bytes=lambda: self.used_bytes)
 
     def _name_run_events(self) -> None:
         """Give the starts and ends of runs that an older release wrote the standing that they have now."""
@@ -145,8 +145,24 @@ class SpoolStore:
 
     @property
     def limit_bytes(self) -> int:
-        """What may be in use, the log left out."""
-        return self.max_bytes - self._log_bytes
+        """What may be in use, the log left out; less than the configured size while the disk has no more room."""
+        return self._room.limit_bytes
+
+    def stay_within(self, more_bytes: int) -> None:
+        """The disk is full: the file makes do with the pages that it has, and so much more.
+
+        Call it where `append` runs. What is in the log alone is brought into the file, as far as there is room, so that
+        the log can be written over.
+        """
+        [pages] = self._writer.execute("PRAGMA page_count").fetchone()
+        self._room.limit_bytes = min(self._most_used_bytes, pages * PAGE_BYTES + more_bytes)
+        self._check_bytes = min(self._check_bytes, more_bytes // 2)
+        self.bring_in_log()
+
+    def may_grow(self) -> None:
+        """The disk has room again."""
+        self._room.limit_bytes = self._most_used_bytes
+        self._check_bytes = self._log_bytes // 16
 
     @property
     def most_bytes(self) -> int:
@@ -274,8 +290,12 @@ class SpoolStore:
 
     def checkpoint_if_due(self) -> None:
         """Bring the log into the file when it has grown, where no append waits for it; what fails is tried again."""
-        if self._unchecked_bytes < self._log_bytes // 16:
+        if self._unchecked_bytes < self._check_bytes:
             return
+        self.bring_in_log()
+
+    def bring_in_log(self) -> None:
+        """Bring the log into the file, as far as the disk and who reads allow."""
         self._unchecked_bytes = 0
         with suppress(sqlite3.Error), closing(self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)")) as cursor:
             cursor.fetchall()

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 
 from recorder.api.daemon_links import DaemonLinks
+from recorder.api.live import Live, live
+from recorder.api.tokens import Tokens
 from recorder.config import Config
 from recorder.database import Database, DatabaseSettings
 
@@ -20,10 +22,13 @@ class Context:
 
     Attributes:
         database: opened by its first statement, so that the api lives while the database is away.
+        live: status and values, asked of the daemon once for all clients.
     """
 
     config: Config
     links: DaemonLinks
+    live: Live
+    tokens: Tokens
     database: Database
 
     async def ask(self, command: str, **arguments: object) -> Any:
@@ -63,8 +68,9 @@ async def open_context(config: Config) -> AsyncIterator[Context]:
     )
     pool = Database(settings)
     try:
-        async with DaemonLinks(config.control_socket) as links:
-            yield Context(config=config, links=links, database=pool)
+        async with DaemonLinks(config.control_socket) as links, live(links, config.api) as following:
+            tokens = Tokens(config.token_file)
+            yield Context(config=config, links=links, live=following, tokens=tokens, database=pool)
     finally:
         await pool.close()
 
