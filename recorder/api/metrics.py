@@ -19,14 +19,11 @@ from recorder.api.access import READING, Reader
 from recorder.api.context import Context
 from recorder.api.metrics_daemon import PREFIX, DaemonMetrics, Picture, statement_family
 from recorder.api.metrics_requests import RequestTimes, request_histogram
-from recorder.console.link import Link
 from recorder.errors import OutsideError, RecorderError
 from recorder.single_flight import SingleFlight
 from recorder.statement_times import BOUNDS_S
 
 MEDIA_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
-ANSWER_S: Final = 3.0
-"""How long the daemon may take; Prometheus waits for 10 s."""
 _EXAMPLE: Final = f"# HELP {PREFIX}up Whether the daemon answers.\n# TYPE {PREFIX}up gauge\n{PREFIX}up 1.0\n"
 
 router = APIRouter(tags=["health"])
@@ -83,13 +80,12 @@ class Scraping:
     """
 
     def __init__(self, context: Context) -> None:
-        disable_created_metrics()
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self.registry)
         self.registry.register(ApiMetrics(context))
-        # its own, since it must be answered also when many wait for the others
-        self._link = Link(context.config.control_socket, answer_s=ANSWER_S)
+        self._link = context.scrape
         self._asking: SingleFlight[str, Picture | None] = SingleFlight()
 
     async def text(self) -> bytes:
@@ -110,10 +106,6 @@ class Scraping:
             except RecorderError:
                 return None
         return picture
-
-    def close(self) -> None:
-        """Close the connection to the daemon."""
-        self._link.close()
 
 
 def measure(app: FastAPI, context: Context) -> None:

@@ -5,6 +5,7 @@ Whatever a daemon of another version does not say is left out, and the rest is t
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from prometheus_client.core import (
@@ -111,13 +112,13 @@ class DaemonMetrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """Whether the daemon answers, and what it says."""
         picture = self._picture
-        yield _gauge("up", "Whether the daemon answers.", int(picture is not None))
+        yield GaugeMetricFamily(PREFIX + "up", "Whether the daemon answers.", value=int(picture is not None))
         if picture is None:
             return
         for name, text, find in _GAUGES:
-            yield from _told(lambda at, name=name, text=text, find=find: [_gauge(name, text, find(at))], picture)
+            yield from _told(partial(_single, GaugeMetricFamily, name, text, find), picture)
         for name, text, find in _COUNTERS:
-            yield from _told(lambda at, name=name, text=text, find=find: [_counter(name, text, find(at))], picture)
+            yield from _told(partial(_single, CounterMetricFamily, name, text, find), picture)
         for make in (_info, _slots, _devices, _errors, _pool, _lag, _alarms, _stages, _statements):
             yield from _told(make, picture)
 
@@ -135,12 +136,14 @@ def _told(make: Callable[[Picture], Iterable[Metric]], picture: Picture) -> Sequ
     return families if is_sound else ()
 
 
-def _counter(name: str, text: str, value: float) -> Metric:
-    return CounterMetricFamily(PREFIX + name, text, value=value)
-
-
-def _gauge(name: str, text: str, value: float) -> Metric:
-    return GaugeMetricFamily(PREFIX + name, text, value=value)
+def _single(
+    family: type[GaugeMetricFamily | CounterMetricFamily],
+    name: str,
+    text: str,
+    find: Callable[[Picture], Any],
+    picture: Picture,
+) -> Sequence[Metric]:
+    return [family(PREFIX + name, text, value=find(picture))]
 
 
 def _or_infinite(seconds: float | None) -> float:

@@ -25,30 +25,24 @@ Chunks = Callable[[], AbstractAsyncContextManager[AsyncIterator[bytes]]]
 """Opens what is sent, as a block that is left when it is sent or nobody wants it any more."""
 
 
-class _ClientStalledError(Exception):
-    """The client takes nothing in."""
-
-
 class PointsResponse(Response):
     """Sends chunks as they are made.
 
     What fails before the first byte is an error like any other. Afterwards only a connection that ends in mid-answer
     can tell the client that something is missing.
 
+    A client that takes nothing in is gone after a while: `recorder.api.connection`.
+
     Args:
         chunks: opens what is sent.
         may_compress: whether the client can take gzip.
-        client_timeout_s: how long it may take to take in one chunk.
     """
 
-    def __init__(
-        self, chunks: Chunks, *, media_type: str, headers: dict[str, str], may_compress: bool, client_timeout_s: float
-    ) -> None:
+    def __init__(self, chunks: Chunks, *, media_type: str, headers: dict[str, str], may_compress: bool) -> None:
         super().__init__(media_type=media_type, headers=headers)
         del self.headers["content-length"]
         self._chunks = chunks
         self._may_compress = may_compress
-        self._client_timeout_s = client_timeout_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send until all is sent or the client is gone."""
@@ -75,34 +69,26 @@ class PointsResponse(Response):
                 if is_whole:
                     self.headers["content-length"] = str(len(first))
                 is_begun = True
-                await self._give(
-                    send, {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
-                )
-                await self._give_body(send, first, packed)
+                await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+                await _give(send, first, packed)
                 if not is_whole:
                     async for chunk in chunks:
-                        await self._give_body(send, chunk, packed)
+                        await _give(send, chunk, packed)
                 last = b"" if packed is None else packed.flush()
-            await self._give(send, {"type": "http.response.body", "body": last, "more_body": False})
-        except (RecorderError, _ClientStalledError) as error:
+            await send({"type": "http.response.body", "body": last, "more_body": False})
+        except RecorderError as error:
             if not is_begun:
                 raise
             # returning without the end of the body lets the server close the connection
             log.warning("points_cut_off", reason=str(error))
 
-    async def _give_body(self, send: Send, chunk: bytes, packed: "zlib._Compress | None") -> None:
-        if packed is not None:
-            # a thread, since this takes as long as all the rest, and others are answered meanwhile
-            chunk = await asyncio.to_thread(packed.compress, chunk)
-        if chunk:
-            await self._give(send, {"type": "http.response.body", "body": chunk, "more_body": True})
 
-    async def _give(self, send: Send, message: dict[str, object]) -> None:
-        try:
-            async with asyncio.timeout(self._client_timeout_s):
-                await send(message)
-        except TimeoutError as error:
-            raise _ClientStalledError(f"the client took nothing in for {self._client_timeout_s:g} s") from error
+async def _give(send: Send, chunk: bytes, packed: "zlib._Compress | None") -> None:
+    if packed is not None:
+        # in a thread, since this takes as long as all the rest, and others are answered meanwhile
+        chunk = await asyncio.to_thread(packed.compress, chunk)
+    if chunk:
+        await send({"type": "http.response.body", "body": chunk, "more_body": True})
 
 
 async def _beginning(chunks: AsyncIterator[bytes]) -> tuple[bytes, bool]:

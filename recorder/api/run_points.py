@@ -1,7 +1,7 @@
 """Downloads of points: a few at one time, each from a place that the server keeps in an open answer."""
 
 import hashlib
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -122,7 +122,7 @@ class RunPoints:
         finally:
             self.under_way -= 1
 
-    async def _batches(self, download: Download) -> AsyncIterator[bytes]:
+    async def _batches(self, download: Download) -> AsyncGenerator[bytes, None]:
         writer = point_writer(download.form, download.names)
         yield writer.head()
         ids = None if download.ids is None else list(download.ids)

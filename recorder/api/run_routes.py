@@ -179,7 +179,6 @@ async def points(
         media_type=form.media_type,
         headers=headers,
         may_compress=takes_gzip(accept_encoding),
-        client_timeout_s=context.config.api.client_timeout_s,
     )
 
 

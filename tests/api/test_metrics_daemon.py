@@ -58,6 +58,7 @@ def picture() -> dict[str, Any]:
             "pool": {"size": 5, "idle": 4, "max": 20},
             "clock": {"synchronised": True, "offset_us": -1500},
             "disk_used_percent": 42.0,
+            "alarms": {"normal": 3, "unacknowledged": 1},
         },
     }
 
@@ -110,6 +111,7 @@ def test_everything_is_told_in_base_units() -> None:
         ("clock_offset_seconds",): -0.0015,
         ("disk_used_ratio",): 0.42,
         ("audit_failed_runs_total",): 1,
+        ("alarms", "unacknowledged"): 1,
         ("stage_latency_seconds_count", "commit"): 3,
         ("stage_latency_seconds_sum", "commit"): 0.704,
         ("stage_latency_seconds_count", "read"): 0,
@@ -150,9 +152,10 @@ def test_a_daemon_that_is_away_is_down_and_nothing_else() -> None:
 
 def without(said: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """The same picture with each of its parts left out, or of another kind."""
+    others: tuple[Any, ...] = (None, "rubbish", 7, [1], {})
     for place in (said, said["status"]):
         for key in tuple(place):
-            for other in (None, "rubbish", 7, [1], {}):
+            for other in others:
                 before = place[key]
                 place[key] = other
                 yield said

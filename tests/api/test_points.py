@@ -90,14 +90,13 @@ class Bench:
         plain: dict[str, Any] = {"form": PointFormat.CSV, "parameters": (), "earliest": None, "latest": None}
         return await self.points.prepare(await self.history.head(run), PointsQuestion(**{**plain, **fields}))
 
-    def response(self, download: Download, *, may_compress: bool = False, timeout_s: float = 20.0) -> PointsResponse:
+    def response(self, download: Download, *, may_compress: bool = False) -> PointsResponse:
         """As the route makes it."""
         return PointsResponse(
             lambda: self.points.chunks(download),
             media_type=download.form.media_type,
             headers={},
             may_compress=may_compress,
-            client_timeout_s=timeout_s,
         )
 
     async def rows(self, run: int = LONG_RUN, **fields: Any) -> list[dict[str, str]]:
@@ -208,15 +207,6 @@ async def test_a_client_that_goes_away_leaves_no_connection_in_use(bench: Bench,
         assert bench.points.under_way == 0
     assert not client.is_whole
     assert await bench.database.read("server_version")
-
-
-async def test_a_client_that_takes_nothing_in_is_cut_off(bench: Bench) -> None:
-    """It must not hold a connection for ever; the answer has no end, so nobody takes it for whole."""
-    client = Client()
-    client.takes.clear()
-    await client.get(bench.response(await bench.prepare(), timeout_s=0.2))
-    assert not client.is_whole
-    assert (bench.lent, bench.points.under_way) == (0, 0)
 
 
 async def test_a_request_that_is_cancelled_leaves_no_connection_in_use(bench: Bench) -> None:
