@@ -173,6 +173,9 @@ class SpoolConfig(_Section):
     max_mib: int = Field(default=2048, ge=1, le=1_048_576)
     """Largest size of the file with its log, in MiB; beyond it idle data goes first, then the oldest, and every loss is
     counted."""
+    keep_acknowledged_mib: int = Field(default=16, ge=0, le=1024)
+    """What of the newest samples stays on disk although PostgreSQL has them, in MiB, as long as there is room: a
+    database that is put back to an older backup, or fails over to a copy that lagged, gets them again."""
     durability: Literal["every_entry", "grouped"] = "every_entry"
     """When a sample is on disk: every_entry syncs each at once; grouped syncs together what came within group_ms, which
     spares an SD card, and a crash or a power cut can then cost so much."""

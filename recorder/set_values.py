@@ -155,6 +155,13 @@ class SetValues:
         self.revision = 0
         self.counts = CacheCounts()
 
+    def set_times(self, *, ttl_s: float, refresh_s: float, stale_after_s: float) -> None:
+        """Go on with other times: from the next look-up, and from the refresh after the next."""
+        self._refresh_s, self._stale_after_s = refresh_s, stale_after_s
+        if ttl_s != self._ttl_s:
+            # what is cached expires by the old time; it is asked for once more
+            self._ttl_s, self._cache = ttl_s, SimpleMemoryCache(ttl=ttl_s, timeout=0)
+
     async def get(self, parameter_id: int) -> Held:
         """The set-value of a parameter: from the cache, else from the database, else the last good one.
 

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Final
 from recorder.entry import Entry, EntryKind
 from recorder.errors import SpoolError
 from recorder.spool_entry import EncodedEntry
-from recorder.spool_file import DamagedFile, is_damage
+from recorder.spool_file import DamagedFile, is_damage, raw
 from recorder.spool_handing import Handing
 from recorder.spool_kept import KeptEntries
 from recorder.spool_recent import RecentEntries
 from recorder.spool_rescue import Rescue
 from recorder.spool_reserve import Reserve
-from recorder.spool_store import SpoolStore, raw
+from recorder.spool_store import SpoolStore
 
 if TYPE_CHECKING:
     import asyncio
@@ -84,6 +84,7 @@ class Appender:
         path: Path,
         *,
         max_bytes: int,
+        keep_bytes: int,
         recent: RecentEntries,
         tell: Callable[[str], object],
         replaced: Callable[[], object],
@@ -99,21 +100,21 @@ class Appender:
         self._is_short_of_disk = False
         self._reserve = Reserve(path, max_bytes=max_bytes)
         self.claimed: set[uuid.UUID] = set()
-        self.store = store = self._open(max_bytes)
+        self.store = store = self._open(max_bytes, keep_bytes)
         self._take_reserve()
         self.acknowledged = store.acknowledged
         self.used_bytes = store.used_bytes
         handed = store.last_sequence if store.unhanded is None else store.unhanded
         self.handing = Handing(handed, is_marked=store.unhanded is not None)
 
-    def _open(self, max_bytes: int) -> SpoolStore:
+    def _open(self, max_bytes: int, keep_bytes: int) -> SpoolStore:
         """Open the file; on a full disk with the space of the reserve."""
         try:
-            return SpoolStore(self._path, max_bytes=max_bytes)
+            return SpoolStore(self._path, max_bytes=max_bytes, keep_bytes=keep_bytes)
         except SpoolError as error:
             if not self._reserve.is_needed(error.__cause__) or not (given := self._reserve.give_back()):
                 raise
-        store = SpoolStore(self._path, max_bytes=max_bytes)
+        store = SpoolStore(self._path, max_bytes=max_bytes, keep_bytes=keep_bytes)
         self._make_do(store, given)
         return store
 
@@ -169,6 +170,7 @@ class Appender:
             failure = SpoolError(
                 f"{self._path}: {error}; free space or check the disk, rows are being lost and counted"
             )
+            failure.__cause__ = error
         return Written(
             batch=batch, kept=len(before), sequences=sequences, sheds=self.handing.sheds_begun, failure=failure
         )

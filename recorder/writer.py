@@ -227,11 +227,13 @@ class Writer:
         Returns:
             From where to go on.
         """
+        confirmed = self._spool.acknowledged
         kept_after = await self._spool.take_back(watermark)
         detail = {
             "stream_id": str(self._stream_id),
             "lost_after_sequence": watermark,
             "lost_to_sequence": kept_after,
+            "confirmed_to_sequence": confirmed,
         }
         log.error("database_restored", **detail)
         await session.execute("rebase_stream", self._stream_id, claim.epoch, kept_after)

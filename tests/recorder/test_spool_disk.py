@@ -16,6 +16,7 @@ from hal.memory import MemoryDevice
 from recorder.entry import EntryKind, Outcome
 from recorder.errors import SpoolError
 from recorder.spool import Spool
+from recorder.vitals import is_disk_full
 from tests.recorder.entries import points, run_started
 from tests.recorder.fake_time import FakeTime
 from tests.recorder.sampling import bench
@@ -78,6 +79,7 @@ async def test_a_full_disk_costs_rows_by_count_and_nothing_when_there_is_space_a
             except SpoolError as error:
                 lost += 1
                 assert "rows are being lost and counted" in str(error)  # noqa: PT017  (some of them succeed)
+                assert is_disk_full(error.__cause__)  # noqa: PT017  (no reason to restart the recorder)
         await asyncio.gather(spool.append([run_started()]), return_exceptions=True)
         assert lost > 10
         ballast.unlink()

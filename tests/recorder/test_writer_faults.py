@@ -206,7 +206,12 @@ async def test_a_database_put_back_from_a_backup_is_recorded_with_what_it_lost(
         assert await events(d) == [
             (
                 "database_restored",
-                {"stream_id": str(d.spool.stream_id), "lost_after_sequence": 2, "lost_to_sequence": 6},
+                {
+                    "stream_id": str(d.spool.stream_id),
+                    "lost_after_sequence": 2,
+                    "lost_to_sequence": 6,
+                    "confirmed_to_sequence": 6,
+                },
             )
         ]
         assert await d.watermark() == 7
@@ -233,10 +238,49 @@ async def test_entries_that_a_restored_database_lost_are_sent_again_where_the_fi
         assert await events(d) == [
             (
                 "database_restored",
-                {"stream_id": str(d.spool.stream_id), "lost_after_sequence": 1, "lost_to_sequence": 2},
+                {
+                    "stream_id": str(d.spool.stream_id),
+                    "lost_after_sequence": 1,
+                    "lost_to_sequence": 2,
+                    "confirmed_to_sequence": 6,
+                },
             )
         ]
         assert await d.watermark() == 7
+
+
+async def test_what_is_kept_of_confirmed_entries_is_sent_again_to_a_restored_database(
+    tmp_path: Path, database_url: str
+) -> None:
+    """With room for them nothing is lost: not by an older backup, and not by a crash of the recorder in between."""
+    path = tmp_path / "kept.sqlite3"
+    async with (
+        Spool(path, max_bytes=10**8, keep_bytes=10**7) as spool,
+        desk(tmp_path, database_url, spool=spool) as d,
+    ):
+        d.start()
+        for number in range(20):
+            await spool.append([points(number)])
+            await d.drained()
+        assert spool.depth.entries == 0
+    async with (
+        Spool(path, max_bytes=10**8, keep_bytes=10**7) as spool,
+        desk(tmp_path, database_url, spool=spool) as d,
+    ):
+        await d.sql.execute("DELETE FROM process_data_points WHERE value >= 3")
+        await d.sql.execute("UPDATE recorder_streams SET last_sequence = 3")
+        await spool.append([points(20)])
+        d.start()
+        await d.drained()
+        assert await d.values() == list(range(21))
+        assert await d.watermark() == spool.acknowledged == 21
+        [(kind, detail)] = await events(d)
+        assert kind == "database_restored"
+        assert (detail["lost_after_sequence"], detail["lost_to_sequence"], detail["confirmed_to_sequence"]) == (
+            3,
+            3,
+            20,
+        )
 
 
 async def events(d: Desk) -> list[tuple[str, Any]]:

@@ -81,7 +81,10 @@ class RecorderMachine(RuleBasedStateMachine):
 
     async def begin(self) -> None:
         self.life = AsyncExitStack()
-        self.spool = await self.life.enter_async_context(Spool(self.path, max_bytes=MOST_BYTES))
+        self.spool = await self.life.enter_async_context(
+            # every other life keeps some of what is confirmed, so that a restored database gets it again
+            Spool(self.path, max_bytes=MOST_BYTES, keep_bytes=MOST_BYTES // 8 * (self.lives % 2))
+        )
         self.desk: Desk = await self.life.enter_async_context(
             desk(self.folder, self.proxy.url, sql_url=self.url, spool=self.spool)
         )
