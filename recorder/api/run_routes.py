@@ -72,8 +72,8 @@ async def runs(
     limit: Annotated[int, Query(ge=1, le=MOST_RUNS)] = 20,
     cursor: Annotated[
         str | None,
-        Query(max_length=64, description="`next` of the page before."),
-        AfterValidator(lambda text: text and _cursor(text)),
+        Query(max_length=64, description="`next` of the page before; empty for the first."),
+        AfterValidator(lambda text: _cursor(text) if text else None),
     ] = None,
     kind: Annotated[
         list[Kind] | None, Query(max_length=3, description="Recipes and runs by hand, unless said otherwise.")

@@ -49,6 +49,7 @@ async def test_the_list_goes_on_page_by_page(client: httpx.AsyncClient) -> None:
     first = await plain(client, "/api/runs")
     assert [run["id"] for run in first["runs"]][:4] == [OPEN_RUN, LONG_RUN, 59, 58]
     assert len(first["runs"]) == 20
+    assert await plain(client, "/api/runs", cursor="") == first
     second = await plain(client, "/api/runs", cursor=first["next"], limit=200)
     assert len(second["runs"]) == RUNS + 2 - 6 - 20
     assert second["next"] is None
