@@ -43,10 +43,11 @@ from recorder.run_commands import run_handlers
 from recorder.sampler import Sampler
 from recorder.slot_timer import SlotTimer
 from recorder.spool import Spool
+from recorder.statements import PREPARED
 from recorder.status import line, picture
 from recorder.wake_up import wake_up_within
 from recorder.watching import Watching
-from recorder.writer import PREPARED, Writer, WriterState
+from recorder.writer import Writer, WriterState
 
 _ROLES_WAIT_S: Final = 1.0
 _SCAN_END_S: Final = 2.0

@@ -12,6 +12,14 @@ from recorder.jsonb import to_json
 Statement = tuple[str, Sequence[object]]
 """Name and arguments of a statement of ``sql/queries``."""
 
+PREPARED: Final = (
+    *("look_at_recorder", "end_stale_sessions", "claim_recorder", "claim_stream", "ensure_day_partition"),
+    *("set_values_of_machine", "set_values_by_id"),
+    *("get_process_run", "page_of_runs"),
+)
+"""What writer, set-values and readers of runs ask again and again, prepared as each connection of the pool opens; the
+statements of a commit go together with its rows."""
+
 _MOST_DAYS: Final = 2
 """Days that an entry's first and last time may lie apart before its rows are asked one by one."""
 _RUN_KEYS: Final = (

@@ -36,9 +36,6 @@ from recorder.spool_store import SpooledEntry
 from recorder.statements import accounting_of, days_of_rows
 from recorder.transaction import Ahead, Transaction, transaction_of
 
-PREPARED: Final = ("look_at_recorder", "end_stale_sessions", "claim_recorder", "claim_stream", "ensure_day_partition")
-"""Statements that go to the database by themselves, prepared as each connection opens; those of a commit go together
-with its rows."""
 FIRST_BACKOFF_S: Final = 0.1
 
 log = structlog.get_logger()
