@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-import recorder.__main__  # noqa: F401  (the commands register)
+from recorder.__main__ import register
 from recorder.cli.app import app
 from recorder.config import load
 from recorder.errors import ConfigurationError, UsageError
@@ -64,6 +64,7 @@ def test_the_units_run_this_program_with_the_configuration_of_the_service(prefix
                 assert command[-2:] == ["--config", "/etc/ald-recorder/config.toml"]
                 started.append(command[3:-2])
     assert ["run"] in started
+    register()
     for arguments in started:
         with pytest.raises(SystemExit) as ended:
             app([*arguments, "--help"])

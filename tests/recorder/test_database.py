@@ -8,6 +8,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from recorder.cli.fault_lab.proxy import Proxy
 from recorder.database import (
     Database,
     DatabaseSettings,
@@ -26,7 +27,6 @@ from recorder.errors import (
 from recorder.jsonb import to_json
 from recorder.statements import PREPARED
 from sql import QUERIES
-from tests.recorder.proxy import Proxy
 
 SECRET = "s3cret"
 

@@ -11,6 +11,8 @@ import pytest
 
 from recorder.loop_lag import INTERVAL_S, LoopLag, waiting_for_processor
 
+pytestmark = pytest.mark.alone
+
 ON_A_SHARED_PROCESSOR = """
 import os, subprocess, sys, time
 from recorder.loop_lag import waiting_for_processor

@@ -10,15 +10,19 @@ from typing import Any
 
 import pytest
 
+from recorder.cli.fault_lab.proxy import Proxy, confirms_commit
 from recorder.database import connect_once
 from recorder.entry import Entry, EntryKind
 from recorder.spool import Spool
 from recorder.writer import WriterState
 from tests.recorder.entries import NOON_US, PROCESS, event, points, run_started
-from tests.recorder.proxy import Proxy, confirms_commit
 from tests.recorder.writing import Desk, desk
 
-TERMINATE = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'ald-recorder/%'"
+TERMINATE = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+ WHERE application_name LIKE 'ald-recorder/%' AND datname = current_database()
+"""
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 
 
 @pytest.fixture
@@ -73,9 +77,8 @@ async def test_a_session_killed_in_mid_commit_stores_nothing_of_it(tmp_path: Pat
             await blocker.execute("BEGIN")
             await blocker.execute("SELECT FROM recorder_streams FOR UPDATE")
             await d.spool.append([points(1), points(2)])
-            waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
             async with asyncio.timeout(10):
-                while not await d.sql.fetchval(waiting):
+                while not await d.sql.fetchval(WAITING):
                     pass
             await kill_backends(d)
             await d.away()
@@ -398,9 +401,8 @@ async def test_a_claim_waits_for_a_transaction_that_is_still_in_flight(
             await stale.execute("BEGIN")
             await stale.execute("SELECT advance_stream($1, $2, 1, 2, '[]')", d.spool.stream_id, d.writer.epoch)
             d.start()
-            waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
             async with asyncio.timeout(10):
-                while not await d.sql.fetchval(waiting):
+                while not await d.sql.fetchval(WAITING):
                     pass
             await stale.execute(end)
         finally:

@@ -20,11 +20,11 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
+from recorder.cli.fault_lab.proxy import Proxy, confirms_commit
 from recorder.database import connect_once
 from recorder.entry import Entry
 from recorder.spool import Spool
 from tests.recorder.entries import event, points
-from tests.recorder.proxy import Proxy, confirms_commit
 from tests.recorder.test_quarantine import NO_NAN, with_values
 from tests.recorder.writing import Desk, desk
 
