@@ -1,6 +1,8 @@
 """`/metrics` of the real api beside the real recorder, and what it says while the recorder is away."""
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
@@ -16,6 +18,7 @@ from tests.console.daemon import Daemon
 
 pytestmark = pytest.mark.timeout(240)
 """With the first of them the recorder, its tool and the api are started."""
+DEPLOY = Path(__file__).parents[2] / "deploy"
 AWAY = "ald_recorder_up 0.0"
 EXPECTED = """
     up info run_in_progress slots_total lost_rows_total stage_latency_seconds_bucket event_loop_lag_seconds device_up
@@ -57,6 +60,22 @@ def test_a_recorder_at_work_is_told_in_whole(site: Site) -> None:
     statements = {labels["statement"] for labels, _ in second["statement_duration_seconds_count"]}
     assert "commit" in statements
     assert 0 < second["device_round_trip_seconds"][0][1] < 1
+
+
+def test_rules_and_dashboard_ask_for_nothing_that_is_not_told(site: Site) -> None:
+    """A name that is told by nobody is an alert that never comes."""
+    asked = {
+        name
+        for path in (*DEPLOY.rglob("*.json"), *DEPLOY.rglob("*.yml"))
+        for name in re.findall(r"\bald_recorder_(\w+)", path.read_text(encoding="utf-8"))
+    }
+    with site.anybody as client:
+        client.get("/api/runs")
+        text = client.get("/metrics").text
+    # what has no error yet has no sample
+    told = samples_of(text).keys() | set(re.findall(r"^# TYPE ald_recorder_(\w+)", text, flags=re.MULTILINE))
+    assert asked
+    assert {name for name in asked if name not in told} == set()
 
 
 @pytest.mark.skipif(promtool.PROGRAM is None, reason=promtool.MISSING)

@@ -15,9 +15,9 @@ from recorder.api.errors import NotFoundError
 from recorder.api.run_cursor import MOST_ID, RunCursor
 from recorder.api.run_history import RunHistory, RunQuestion
 from recorder.api.run_listener import RunListener
+from recorder.cli.fault_lab.proxy import Proxy
 from recorder.database import Database, DatabaseSettings, connect_once
 from tests.api.histories import LONG_RUN, MACHINE, OPEN_RUN, OTHER_RUN, RUNS, fill
-from tests.recorder.proxy import Proxy
 
 END = datetime(9999, 1, 1, tzinfo=UTC)
 BEGINNING = datetime(1, 1, 2, tzinfo=UTC)
