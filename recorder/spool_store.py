@@ -107,6 +107,9 @@ class SpoolStore:
         self._tail = Tail.of(
             self._writer, forgotten=int(kept.get(FORGOTTEN, self.acknowledged)), acknowledged=self.acknowledged
         )
+        if self._keep_bytes:
+            with self._writer:
+                self._tail.say(self._writer)
         self._entries: int = entries - self._tail.entries
         self._bytes: int = size - self._tail.bytes
         unhanded, marked_at = json.loads(kept.get("unhanded", "[null, null]"))
@@ -214,6 +217,7 @@ class SpoolStore:
             tail, removed_entries, removed_bytes = self._acknowledge(acknowledge)
             if may_be_short and tail.entries and self._room.is_short(needed_bytes):
                 tail = tail.none(self._writer, max(acknowledge, self.acknowledged))
+                tail.say(self._writer)
             shed = self._room.make(needed_bytes, merge_above) if may_be_short else Shed()
             sequences = [self._insert(entry) for entry in entries]
             if may_be_short:
@@ -300,6 +304,7 @@ class SpoolStore:
             tail = self._tail
             if tail.entries and self._room.is_short(needed_bytes):
                 tail = tail.none(self._writer, self.acknowledged)
+                tail.say(self._writer)
             shed = self._room.make(needed_bytes, None)
             insert_raw(self._writer, wanted)
             shed = shed.plus(self._room.make(0, None))

@@ -13,6 +13,8 @@ from recorder.spool_file import keep
 
 FORGOTTEN: Final = "forgotten"
 """Key of `Tail.forgotten` in the file."""
+_PORTION_BYTES: Final = 512 * 1024
+"""So much is forgotten at once: entry by entry it would take a third of all pages that are written."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,7 +66,7 @@ class Tail:
         writer.execute("UPDATE spool SET value = ? WHERE key = 'acknowledged'", (str(acknowledged),))
         if not most_bytes:
             return self.none(writer, acknowledged), came, came_bytes
-        if size > most_bytes:
+        if size > most_bytes + min(_PORTION_BYTES, most_bytes // 8):
             oldest = writer.execute(
                 "SELECT sequence, bytes FROM entries NOT INDEXED WHERE sequence <= ? ORDER BY sequence", (acknowledged,)
             )
@@ -74,7 +76,7 @@ class Tail:
                     if size <= most_bytes:
                         break
             writer.execute("DELETE FROM entries WHERE sequence <= ?", (forgotten,))
-        keep(writer, {FORGOTTEN: str(forgotten)})
+            keep(writer, {FORGOTTEN: str(forgotten)})
         return Tail(forgotten=forgotten, entries=left, bytes=size), came, came_bytes
 
     @staticmethod
@@ -82,3 +84,7 @@ class Tail:
         """Forget all that is acknowledged."""
         writer.execute("DELETE FROM entries WHERE sequence <= ?", (acknowledged,))
         return Tail(forgotten=acknowledged, entries=0, bytes=0)
+
+    def say(self, writer: sqlite3.Connection) -> None:
+        """Let the file say up to where it has forgotten: whatever comes to the tail from now on is after that."""
+        keep(writer, {FORGOTTEN: str(self.forgotten)})
