@@ -101,6 +101,7 @@ def picture(
         "audit": auditor.picture,
         "set_values": desired.picture(),
         "pool": {"size": size, "idle": idle, "max": config.database.pool_max},
+        "queries_a_minute": database.times.rate.picture(),
         "clock": {"synchronised": recording.tracker.context.clock_synchronised, "offset_us": recording.clock.offset_us},
         "definitions": {
             "parameters": len(definitions.definitions),
