@@ -1,20 +1,14 @@
 """``python -m benchmarks``: measure, and set what was measured against its goals."""
 
 import asyncio
-import json
 import os
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
-from rich.text import Text
 
 from benchmarks import (
     commit_round_trips,
@@ -23,6 +17,7 @@ from benchmarks import (
     daemon_cost,
     drain,
     far_database,
+    figure_table,
     jitter,
     owner_complaint,
     readers,
@@ -32,7 +27,7 @@ from benchmarks import (
     spool_append,
 )
 from benchmarks.figure import FULL, QUICK, Figure, Lengths
-from benchmarks.machine import Machine, look_at
+from benchmarks.machine import look_at
 from benchmarks.rig import Server, default_folder, server
 from recorder import logs
 from recorder.cli.app import run_async
@@ -43,7 +38,6 @@ ROWS: Final = (
     *(owner_complaint.ROW, readers.ROW),
     *(jitter.ROW, scan_1000.ROW, simulator_rate.ROW, console_cost.ROW),
 )
-_VERDICT_STYLE: Final = {"reached": "green", "MISSED": "bold red", "skipped": "yellow"}
 
 
 def main(
@@ -67,9 +61,9 @@ def main(
     seconds = time.monotonic() - started
     load = os.getloadavg()[0]
     if as_json:
-        print(_json(machine, figures, seconds=seconds, load=load))
+        print(figure_table.as_json(machine, figures, seconds=seconds, load=load))
     else:
-        _print(machine, figures, seconds=seconds, load=load)
+        figure_table.print_table(machine, figures, seconds=seconds, load=load)
     if strict and any(figure.is_reached is False for figure in figures):
         sys.exit(1)
 
@@ -96,44 +90,6 @@ async def measure(place: Server, lengths: Lengths, rows: Sequence[str]) -> list[
         ),
     )
     return [figure for is_wanted, way in ways if is_wanted for figure in await way()]
-
-
-def _json(machine: Machine, figures: Sequence[Figure], *, seconds: float, load: float) -> str:
-    content = {
-        "machine": asdict(machine),
-        "seconds": round(seconds, 1),
-        "load_at_the_end": load,
-        "figures": [asdict(figure) | {"is_reached": figure.is_reached} for figure in figures],
-    }
-    return json.dumps(content, indent=2, ensure_ascii=False)
-
-
-def _print(machine: Machine, figures: Sequence[Figure], *, seconds: float, load: float) -> None:
-    console = Console(highlight=False)
-    for line in machine.lines():
-        console.print(line)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("benchmark", "measured", "", "goal", "verdict"):
-        table.add_column(name, justify="right" if name == "measured" else "left")
-    for figure in figures:
-        value = "" if figure.value is None else f"{figure.value:,.{figure.digits}f}"
-        goal = "" if figure.goal is None else f"{figure.bound} {figure.goal:g}"
-        table.add_row(
-            figure.row, value, figure.what, goal, Text(figure.verdict, _VERDICT_STYLE.get(figure.verdict, ""))
-        )
-    console.print(table)
-    for note, whats in _by_note(figures).items():
-        console.print(f"[dim]{'; '.join(whats)}:[/] {escape(note)}")
-    console.print(f"{seconds:.0f} s in all, load {load:.2f} at the end")
-
-
-def _by_note(figures: Sequence[Figure]) -> dict[str, list[str]]:
-    """Notes, each once, with the figures that it explains."""
-    whats: dict[str, list[str]] = {}
-    for figure in figures:
-        if figure.note:
-            whats.setdefault(figure.note, []).append(escape(figure.what))
-    return whats
 
 
 if __name__ == "__main__":
