@@ -1,13 +1,14 @@
 # The commands of this project; `make` alone lists them.
 PYTHON ?= python3
 SPEED ?= 10
+WORKERS ?= 2
 PIP := .venv/bin/python -m pip --quiet --disable-pip-version-check
 
 .PHONY: help demo test test-long check format bench screenshots lock clean
 
 help:
 	@echo "make demo    record a run of a simulated tool into an embedded PostgreSQL (SPEED=$(SPEED))"
-	@echo "make test    run all tests against a real PostgreSQL"
+	@echo "make test    run all tests against a real PostgreSQL, in WORKERS=$(WORKERS) processes, those that measure time alone"
 	@echo "make test-long  the tests that take minutes: the real map at 10 Hz, a whole replay, a 10 s outage, set clocks"
 	@echo "make check   ruff, mypy, import-linter"
 	@echo "make bench   measure requests, COPY, spool, backlog, CPU and latency"
@@ -20,7 +21,8 @@ demo: .venv/ready
 	@.venv/bin/ald-recorder demo --speed $(SPEED)
 
 test: .venv/ready-dev
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest --numprocesses $(WORKERS) --dist worksteal -m "not alone"
+	.venv/bin/python -m pytest -m alone
 
 test-long: .venv/ready-dev
 	ALD_LONG_TESTS=1 .venv/bin/python -m pytest \

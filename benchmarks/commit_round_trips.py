@@ -17,9 +17,9 @@ import numpy as np
 
 from benchmarks.figure import Figure
 from benchmarks.rig import SCHEMA, Server, default_folder, server
-from benchmarks.slow_line import slow_line
 from recorder.batch import RowEncoder, copy_payload
 from recorder.cli.app import run_async
+from recorder.cli.fault_lab.proxy import Proxy
 from recorder.database import Database, DatabaseSettings, Session
 from recorder.holder import Holder
 
@@ -106,8 +106,8 @@ async def measure(place: Server, *, commits: int) -> list[Figure]:
 
 async def costs(dsn: str, *, round_trip_ms: float, commits: int) -> tuple[Cost, Cost]:
     """One message, and one statement after the other."""
-    async with slow_line(dsn, round_trip_ms=round_trip_ms) as line:
-        settings = DatabaseSettings(dsn=line.dsn, schema=SCHEMA, pool_min=1, pool_max=1, prepared=_PREPARED)
+    async with Proxy(dsn, round_trip_ms=round_trip_ms).listening() as line:
+        settings = DatabaseSettings(dsn=line.url, schema=SCHEMA, pool_min=1, pool_max=1, prepared=_PREPARED)
         async with Database(settings) as database, database.session() as session:
             stream = _Stream(session)
             await stream.claim()

@@ -7,8 +7,10 @@ row is visible only after it.
 
 import asyncio
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
+
+import asyncpg
 
 from benchmarks.rig import SCHEMA
 from recorder.database import connect_once
@@ -39,24 +41,29 @@ async def watch_commits(dsn: str, run: int, *, seconds: float, interval_ms: int)
         TimeoutError: no row for 10 s.
     """
     found_ms: list[float] = []
-    half = timedelta(milliseconds=interval_ms / 2)
     connection = await connect_once(dsn, schema=SCHEMA)
     try:
-        statement = await connection.prepare(_NEXT_ROW)
         seen = await connection.fetchval(_LAST_ROW, run)
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            async with asyncio.timeout(_PATIENCE_S):
-                # PostgreSQL tells nobody of a commit without being asked to by the one who commits
-                while (row := await statement.fetchval(run, seen + half)) is None:  # noqa: ASYNC110
-                    await asyncio.sleep(_POLL_S)
-            now_us = time.time_ns() / 1e3
-            sampled_us = row.timestamp() * 1e6
-            found_ms.append((now_us - sampled_us) / 1e3)
-            seen = row
+            seen, late_ms = await next_commit(connection, run, after=seen + timedelta(milliseconds=interval_ms / 2))
+            found_ms.append(late_ms)
             # the next slot is due by the wall clock, at a multiple of the interval
-            next_slot_us = (sampled_us // (interval_ms * 1e3) + 1) * interval_ms * 1e3
+            next_slot_us = (seen.timestamp() * 1e6 // (interval_ms * 1e3) + 1) * interval_ms * 1e3
             await asyncio.sleep(max(0.0, next_slot_us - time.time_ns() / 1e3) / 1e6)
     finally:
         await connection.close()
     return found_ms
+
+
+async def next_commit(connection: asyncpg.Connection, run: int, *, after: datetime) -> tuple[datetime, float]:
+    """Ask until the run has a later row; gives its time, and by how many milliseconds it was seen later than that.
+
+    Raises:
+        TimeoutError: no row for 10 s.
+    """
+    async with asyncio.timeout(_PATIENCE_S):
+        # PostgreSQL tells nobody of a commit without being asked to by the one who commits
+        while (row := await connection.fetchval(_NEXT_ROW, run, after)) is None:  # noqa: ASYNC110
+            await asyncio.sleep(_POLL_S)
+    return row, time.time_ns() / 1e6 - row.timestamp() * 1e3

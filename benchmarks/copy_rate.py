@@ -35,7 +35,8 @@ from recorder.holder import Holder
 from recorder.latency import LatencyRecorder
 from recorder.spool import Spool
 from recorder.spool_store import SpooledEntry
-from recorder.writer import PREPARED, Writer
+from recorder.statements import PREPARED
+from recorder.writer import Writer
 
 ROW: Final = "copy"
 GOAL: Final = 0.8

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from benchmarks.figure import Figure, Lengths
 from benchmarks.rig import Server, daemon, modbus_server, write_float_map
-from benchmarks.slow_line import slow_line
+from recorder.cli.fault_lab.proxy import Proxy
 
 ROW: Final = "far_database"
 ROUND_TRIP_MS: Final = 32.0
@@ -53,8 +53,8 @@ async def _latency_ms(place: Server, lengths: Lengths, *, is_cut: bool) -> dict[
     dsn = await place.database()
     with modbus_server() as server:
         async with AsyncExitStack() as stack:
-            line = await stack.enter_async_context(slow_line(dsn, round_trip_ms=ROUND_TRIP_MS))
-            async with daemon(place, definitions, server.port, dsn=dsn, line=line.dsn) as running:
+            line = await stack.enter_async_context(Proxy(dsn, round_trip_ms=ROUND_TRIP_MS).listening())
+            async with daemon(place, definitions, server.port, dsn=dsn, line=line.url) as running:
                 if is_cut:
                     await stack.aclose()
                 await asyncio.sleep(lengths.far_s)

@@ -14,11 +14,11 @@ from typing import Final
 
 from benchmarks.figure import Figure
 from benchmarks.rig import REAL_MAP, SCHEMA, Server, default_folder, server
-from benchmarks.slow_line import slow_line
 from hal.parameter import RegisterKind
 from recorder import logs
 from recorder.check.spread import Spread
 from recorder.cli.app import run_async
+from recorder.cli.fault_lab.proxy import Proxy
 from recorder.database import DatabaseSettings
 from recorder.definition_file import read_definition_file
 from recorder.measure import record_time, sample, step_time, ways
@@ -89,10 +89,10 @@ async def run(place: Server, *, rounds: int) -> Measured:
     folder.mkdir()
     memory = ArrayMemory({RegisterKind.HOLDING_REGISTER: (0, [0] * 16)})
     async with (
-        slow_line(settings.dsn, round_trip_ms=ROUND_TRIP_MS) as line,
+        Proxy(settings.dsn, round_trip_ms=ROUND_TRIP_MS).listening() as line,
         serve_tcp(Wire({1: Unit(memory=memory)}), host="127.0.0.1", port=0) as port,
     ):
-        far = replace(settings, dsn=line.dsn)
+        far = replace(settings, dsn=line.url)
         costs = await ways.measure(far, complained, rounds=rounds, round_trips=lambda: line.round_trips)
         readable = len(complained.readable)
         record = await record_time.measure(far, folder, parameters=readable, scans=10 * rounds)

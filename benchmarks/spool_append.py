@@ -15,6 +15,7 @@ import numpy as np
 
 from benchmarks.figure import Figure
 from recorder.batch import RowEncoder
+from recorder.config import SpoolConfig
 from recorder.entry import Entry, EntryKind, Outcome, SlotCount
 from recorder.spool import Spool
 
@@ -40,7 +41,7 @@ async def measure(folder: Path, *, seconds: float) -> list[Figure]:
     path = folder / "spool_append.sqlite3"
     times_ms: list[float] = []
     bare_ms: list[float] = []
-    async with Spool(path, max_bytes=1 << 30) as spool:
+    async with Spool(path, max_bytes=1 << 30, keep_bytes=SpoolConfig().keep_acknowledged_mib << 20) as spool:
         bare = _BareFile(folder / "bare", rows)
         end = time.monotonic() + seconds
         number = 0

@@ -7,6 +7,7 @@ from typing import Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
+from recorder.errors import ConfigurationError
 from recorder.transport_config import Seconds
 
 LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "::1")
@@ -47,8 +48,8 @@ class ApiConfig(BaseModel):
     """Clients of /api/stream at one time; one more is answered 429."""
     stream_interval_s: Seconds = 0.25
     """Shortest pause between two pictures to one client; what changes meanwhile is told together."""
-    heartbeat_s: Seconds = 10.0
-    """Longest silence on a stream on which nothing changes."""
+    heartbeat_s: Seconds = 2.0
+    """Longest silence on a stream: where nothing changes, it says that the values are still live."""
     max_body_bytes: int = Field(default=65_536, ge=1024, le=16_777_216)
     """Size of a request's body, in bytes; a larger one is answered 413."""
     client_timeout_s: Seconds = 20.0
@@ -61,6 +62,20 @@ class ApiConfig(BaseModel):
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             return self.host == "localhost"
+
+    def require_safe(self) -> None:
+        """Refuse to listen where tokens could be read on the way.
+
+        Asked where the api starts, and not where the file is read: the recorder itself must start all the same.
+
+        Raises:
+            ConfigurationError: it is not loopback, without TLS, and nobody asked for that by name.
+        """
+        if not (self.is_loopback or self.is_tls or self.allow_plain_http):
+            raise ConfigurationError(
+                f"api.host: {self.host} is not loopback, and without TLS tokens can be read on the way: "
+                "name tls_certificate and tls_key, or say allow_plain_http = true"
+            )
 
     @property
     def is_tls(self) -> bool:
@@ -81,9 +96,4 @@ class ApiConfig(BaseModel):
     def _certificate_has_key(self) -> Self:
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ValueError("tls_certificate and tls_key belong together: name both or neither")
-        if not (self.is_loopback or self.is_tls or self.allow_plain_http):
-            raise ValueError(
-                f"host {self.host} is not loopback, and without TLS tokens can be read on the way: "
-                "name tls_certificate and tls_key, or say allow_plain_http = true"
-            )
         return self

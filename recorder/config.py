@@ -68,6 +68,9 @@ class DatabaseConfig(_Section):
     """Longest run of one statement, COPY included."""
     lock_timeout_s: Seconds = 10
     """Longest wait for a lock."""
+    dead_after_s: float = Field(default=10, ge=4, le=600)
+    """Silence of a connection over TCP after which either side takes the other for dead, and the server frees what its
+    session has locked; longer only where a line is often silent for so long and comes back."""
     prepared_statements: bool = True
     """Switch off behind a pooler in transaction mode (PgBouncer, port 6543 of managed services): then nothing is asked
     of a connection that lasts longer than a transaction."""
@@ -170,6 +173,9 @@ class SpoolConfig(_Section):
     max_mib: int = Field(default=2048, ge=1, le=1_048_576)
     """Largest size of the file with its log, in MiB; beyond it idle data goes first, then the oldest, and every loss is
     counted."""
+    keep_acknowledged_mib: int = Field(default=16, ge=0, le=1024)
+    """What of the newest samples stays on disk although PostgreSQL has them, in MiB, as long as there is room: a
+    database that is put back to an older backup, or fails over to a copy that lagged, gets them again."""
     durability: Literal["every_entry", "grouped"] = "every_entry"
     """When a sample is on disk: every_entry syncs each at once; grouped syncs together what came within group_ms, which
     spares an SD card, and a crash or a power cut can then cost so much."""

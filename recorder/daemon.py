@@ -1,8 +1,9 @@
 """The composition root: everything is made here, owned by one task group, and ended in order."""
 
 import asyncio
+import os
 import signal
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -11,13 +12,12 @@ import structlog
 
 from hal.device import Device
 from hal.limits import PlanLimits
-from hal.load import DeviceLoad
 from recorder.acquisition import DeviceHooks, PlannedDevice, make_samplers, plan_devices, plan_limits, resolve_roles
 from recorder.auditor import Auditor
 from recorder.clock import Clock, is_synchronised
 from recorder.clock_watch import ClockWait, ClockWatch
 from recorder.config import Config
-from recorder.control import serve
+from recorder.control import Handler, serve
 from recorder.database import Database, DatabaseSettings
 from recorder.definition_source import DefinitionSource
 from recorder.definitions import DefinitionSet
@@ -31,24 +31,25 @@ from recorder.latency import LatencyRecorder
 from recorder.loop_lag import LoopLag
 from recorder.maintenance import maintain
 from recorder.measured import metrics_handler
-from recorder.overload import fit, measure_round_trip_ms
+from recorder.meeting import fit_all, meet
+from recorder.notify import ServiceManager
 from recorder.probe import identify_handler, probe_handler
 from recorder.process import ProcessTracker
 from recorder.process_id import ProcessIdMint
 from recorder.recording import Recording
+from recorder.reload import Reload, Running
 from recorder.run import RunContext
 from recorder.run_commands import run_handlers
 from recorder.sampler import Sampler
 from recorder.slot_timer import SlotTimer
 from recorder.spool import Spool
-from recorder.status import picture
+from recorder.statements import PREPARED
+from recorder.status import line, picture
 from recorder.wake_up import wake_up_within
 from recorder.watching import Watching
-from recorder.writer import PREPARED, Writer, WriterState
+from recorder.writer import Writer, WriterState
 
 _ROLES_WAIT_S: Final = 1.0
-_MEASURE_S: Final = 1.0
-"""How long the round trip of one device is measured at a start."""
 _SCAN_END_S: Final = 2.0
 _DRAIN_S: Final = 6.0
 """Together with `_SCAN_END_S` and the closing below the 10 s in which SIGTERM must end."""
@@ -61,11 +62,16 @@ class Daemon:
 
     Args:
         config: validated configuration; its DSN must be set.
+        reread: reads it again where it is to be reloaded; None where that cannot be.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, *, reread: Callable[[], Config] | None = None) -> None:
         self._config = config
+        self._reread = reread
+        self._hung_up = asyncio.Event()
+        self._maintenance: asyncio.Task[None] | None = None
         self._stop = asyncio.Event()
+        self._manager = ServiceManager.of_environment()
         self._clock = Clock()
         self._latency = LatencyRecorder()
         self._lag = LoopLag()
@@ -95,6 +101,7 @@ class Daemon:
                 acquire_timeout_s=database.acquire_timeout_s,
                 statement_timeout_s=database.statement_timeout_s,
                 lock_timeout_s=database.lock_timeout_s,
+                dead_after_s=database.dead_after_s,
                 prepared=PREPARED,
                 prepared_statements=database.prepared_statements,
                 slow_statement_s=database.slow_statement_s,
@@ -104,6 +111,7 @@ class Daemon:
 
     def stop(self) -> None:
         """Ask for an orderly end: no new scan, then what is spooled is written for as long as time allows."""
+        self._manager.tell("STOPPING=1", "STATUS=stopping")
         self._stop.set()
 
     async def run(self) -> None:
@@ -116,7 +124,10 @@ class Daemon:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
+        # of a terminal that is closed it means the end, of a service manager that all is to be read again
+        loop.add_signal_handler(signal.SIGHUP, self.stop if os.isatty(0) else self._hung_up.set)
         async with AsyncExitStack() as stack:
+            stack.enter_context(self._manager)
             stack.enter_context(only_recorder_of(folder))
             refused = stack.enter_context(wake_up_within(self._config.recorder.cpu_wake_up_us))
             if refused is not None:
@@ -126,6 +137,7 @@ class Daemon:
                 Spool(
                     folder / "spool.sqlite3",
                     max_bytes=self._config.spool.max_mib * 1024 * 1024,
+                    keep_bytes=self._config.spool.keep_acknowledged_mib * 1024 * 1024,
                     group_ms=self._config.spool.grouped_ms,
                     on_failure=lambda line: log.error("spool_failed", error=line),
                 )
@@ -133,6 +145,7 @@ class Daemon:
             if spool.set_aside is not None:
                 log.error("spool_damaged", set_aside=str(spool.set_aside))
             stack.push_async_callback(self._database.close)
+            self._manager.tell("STATUS=waits for definitions")
             definitions = await self._source.obtain(self._stop)
             if definitions is not None:
                 # what is wrong in the configuration is said before anybody waits for a clock
@@ -142,6 +155,7 @@ class Daemon:
                     resolve_roles(self._config.process, definitions),
                     DeviceHooks(on_event=lambda _event: None),
                 )
+            self._manager.tell("STATUS=waits for a synchronised clock")
             wait = ClockWait(wait_s=self._config.clock.wait_s, state=spool.state)
             if definitions is not None:
                 await wait.wait(self._stop, socket=self._config.control_socket, machine=self._config.recorder.machine)
@@ -213,25 +227,22 @@ class Daemon:
             backoff_max_s=config.writer.backoff_max_s,
         )
         auditor = Auditor(database=self._database, spool=spool, recorder=config.recorder.number)
-        async with self._control(recording, writer, auditor, desired), asyncio.TaskGroup() as tasks:
+        control = self._control(recording, writer, auditor, desired)
+        async with control as handlers, asyncio.TaskGroup() as tasks:
             writing = tasks.create_task(writer.run(), name="writer")
             others = [tasks.create_task(item.device.run(), name=f"device {item.device.name}") for item in self._planned]
-            others.append(tasks.create_task(watch.run(), name="clock"))
-            others.append(tasks.create_task(self._lag.run(), name="event loop lag"))
-            others.append(tasks.create_task(auditor.run(), name="audit"))
-            others.append(tasks.create_task(desired.run(), name="desired set-values"))
-            others.append(
-                tasks.create_task(
-                    maintain(
-                        self._database,
-                        config.recorder.data_directory,
-                        keep_days=config.retention.days,
-                        warning_percent=config.retention.disk_warning_percent,
-                    ),
-                    name="maintenance",
-                )
-            )
-            await self._unless_stopped(self._meet_devices())
+            for name, work in {
+                "clock": watch.run(),
+                "event loop lag": self._lag.run(),
+                "audit": auditor.run(),
+                "service manager": self._manager.follow(
+                    recording.vitals, lambda: line(planned=self._planned, recording=recording, writer=writer)
+                ),
+                "desired set-values": desired.run(),
+            }.items():
+                others.append(tasks.create_task(work, name=name))
+            self._maintain(tasks, config)
+            await self._unless_stopped(meet(self._planned, config.devices))
             await self._unless_stopped(self._fit_plans(events))
             samplers = make_samplers(self._planned, recording)
             self._tell_changed_plans(events, recording, {sampler.key for sampler in samplers})
@@ -248,14 +259,34 @@ class Daemon:
                 devices=[item.device.name for item in self._planned],
                 definitions=self._source.used,
             )
+            running = Running(
+                config=config,
+                definitions=definitions,
+                planned=self._planned,
+                samplers=samplers,
+                recording=recording,
+                desired=desired,
+                watching=self._watching,
+                events=events,
+                handlers=handlers,
+                handlers_of=lambda wanted: self._watching.handlers(wanted, recording),
+                start=lambda sampler: sampling.append(self._sample(tasks, sampler)),
+                maintain=lambda wanted: self._maintain(tasks, wanted),
+                adopted=self._adopt,
+            )
+            reload = Reload(running, reread=self._reread, source=self._source, manager=self._manager)
+            handlers["reload"] = reload.answer
+            others.append(tasks.create_task(reload.run(self._hung_up), name="reload"))
             await self._stop.wait()
+            reload.end()
             log.info("stopping", waiting_entries=spool.depth.entries)
             for sampler in samplers:
                 sampler.stop()
             if sampling:
                 await asyncio.wait(sampling, timeout=_SCAN_END_S)
-            for task in (*sampling, *others):
-                task.cancel()
+            for task in (*sampling, *others, self._maintenance):
+                if task is not None:
+                    task.cancel()
             await self._drain(writer, spool)
             # first, since a task that is cancelled while the server hangs waits for it to take back what it runs
             await self._database.close()
@@ -281,37 +312,20 @@ class Daemon:
             if not work.done():
                 work.cancel()
 
-    async def _meet_devices(self) -> None:
-        """Give devices a moment to connect, so that the first slot of a healthy tool is not a bad one."""
-        if not self._planned:
-            return
-        longest = max(self._config.devices[item.device.name].connect_timeout_s for item in self._planned)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(min(longest, 1.0)), asyncio.TaskGroup() as tasks:
-                for item in self._planned:
-                    tasks.create_task(item.device.wait_connected())
-
     async def _fit_plans(self, events: EventLog) -> None:
-        """Set measured round trips against the scan intervals; a device that is not there yet is not judged.
+        self._planned = await fit_all(self._planned, self._config.devices, events)
 
-        Raises:
-            ConfigurationError: a plan cannot be kept, and the configuration says to refuse it.
-        """
+    def _maintain(self, tasks: asyncio.TaskGroup, config: Config) -> None:
+        """Care for the database by a configuration, and no longer by the one before."""
+        if self._maintenance is not None:
+            self._maintenance.cancel()
+        retention, folder = config.retention, config.recorder.data_directory
+        warning_percent = retention.disk_warning_percent
+        maintained = maintain(self._database, folder, keep_days=retention.days, warning_percent=warning_percent)
+        self._maintenance = tasks.create_task(maintained, name="maintenance")
 
-        def tell(kind: str, load: DeviceLoad, meaning: str) -> None:
-            events.warn(kind, {"reason": load.explain(), "meaning": meaning}, device=load.device)
-
-        fitted = []
-        for item in self._planned:
-            round_trip_ms = None
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_MEASURE_S):
-                    round_trip_ms = await measure_round_trip_ms(item)
-            settings = self._config.devices[item.device.name]
-            fitted.append(
-                item if round_trip_ms is None else fit(item, settings, round_trip_ms=round_trip_ms, tell=tell)
-            )
-        self._planned = fitted
+    def _adopt(self, config: Config, definitions: DefinitionSet, planned: Sequence[PlannedDevice]) -> None:
+        self._config, self._definitions, self._planned = config, definitions, list(planned)
 
     async def _drain(self, writer: Writer, spool: Spool) -> None:
         """Write what is spooled; what there is no time for stays on disk for the next start."""
@@ -336,7 +350,7 @@ class Daemon:
     @asynccontextmanager
     async def _control(
         self, recording: Recording, writer: Writer, auditor: Auditor, desired: Desired
-    ) -> AsyncIterator[None]:
+    ) -> AsyncIterator[dict[str, Handler]]:
         async def status(_request: Mapping[str, Any]) -> dict[str, Any]:
             assert self._definitions is not None
             return picture(
@@ -357,7 +371,7 @@ class Daemon:
             return [(item.device, plan_limits(self._config.devices[item.device.name])) for item in self._planned]
 
         assert self._definitions is not None
-        handlers = {
+        handlers: dict[str, Handler] = {
             **self._watching.handlers(self._definitions, recording),
             "status": status,
             **metrics_handler(status, latency=self._latency, database=self._database, slots=self._watching.slots),
@@ -367,4 +381,4 @@ class Daemon:
             "identify": identify_handler(probed),
         }
         async with serve(Path(self._config.control_socket), handlers):
-            yield
+            yield handlers

@@ -71,18 +71,34 @@ class DefinitionSource:
                         await stop.wait()
         return None
 
-    async def _try(self) -> DefinitionSet | None:
+    async def load(self) -> DefinitionSet:
+        """The definitions of the database, and of nowhere else; in whatever event loop this is called.
+
+        Raises:
+            DatabaseError: it is away.
+            DefinitionsError: it has none, or none that can be used.
+        """
         try:
             async with (
                 asyncio.timeout(DATABASE_WAIT_S),
                 single_session(self._dsn, self._schema, prepared_statements=self._prepared_statements) as session,
             ):
-                loaded = await load_definitions(session, self._machine, is_bulk=self._is_bulk)
-        except (DatabaseError, DefinitionsError, TimeoutError) as error:
-            reason = str(error) or f"the database did not answer within {DATABASE_WAIT_S:g} s"
+                return await load_definitions(session, self._machine, is_bulk=self._is_bulk)
+        except TimeoutError as error:
+            raise DatabaseError(f"the database did not answer within {DATABASE_WAIT_S:g} s") from error
+
+    def keep(self, definitions: DefinitionSet) -> None:
+        """Let the next start find these where the database is away."""
+        self.used = "database"
+        save_last_good(definitions, self._last_good)
+
+    async def _try(self) -> DefinitionSet | None:
+        try:
+            loaded = await self.load()
+        except (DatabaseError, DefinitionsError) as error:
+            reason = str(error)
         else:
-            self.used = "database"
-            save_last_good(loaded, self._last_good)
+            self.keep(loaded)
             return loaded
         kept = load_last_good(self._last_good, self._machine)
         if kept is not None:

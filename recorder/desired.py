@@ -79,13 +79,30 @@ class Desired:
                 monotonic_s=time.monotonic,
             ),
         )
-        self.drift = DriftWatch(
+        self._watched = definitions.version, settings.drift_after_s
+        self.drift = self._watch(definitions, settings.drift_after_s)
+
+    def _watch(self, definitions: DefinitionSet, after_s: float) -> DriftWatch:
+        return DriftWatch(
             definitions.definitions,
             self.set_values,
-            after_s=settings.drift_after_s,
+            after_s=after_s,
             tell=self._drifted,
             is_busy=lambda: self.steps.is_busy,
         )
+
+    def go_by(self, config: Config, definitions: DefinitionSet) -> None:
+        """Go by another configuration and other definitions from now on."""
+        settings = config.set_values
+        self._policy = settings.on_drift
+        self.set_values.set_times(
+            ttl_s=settings.ttl_s, refresh_s=settings.refresh_s, stale_after_s=settings.stale_after_s
+        )
+        self.steps.go_by(config.writes, definitions)
+        watched = definitions.version, settings.drift_after_s
+        if watched != self._watched:  # another watch tells again of what it finds
+            self._watched = watched
+            self.drift = self._watch(definitions, settings.drift_after_s)
 
     async def run(self) -> None:
         """Keep the set-values fresh until cancelled."""

@@ -65,11 +65,13 @@ class DeviceWatch:
         tell: called with the kind of each event and its detail; must not block.
 
     Attributes:
+        settings: what it goes by.
         is_frozen: whether the device stands still.
         has_restarted: whether the scan that was looked at last is the first after a restart.
     """
 
     def __init__(self, settings: WatchSettings, *, tell: Callable[[str, dict[str, object]], None]) -> None:
+        self.settings = settings
         self._longest_ns = round(settings.frozen_after_s * 1e9)
         self._tell = tell
         self._moving = {i for i in (settings.heartbeat, settings.clock) if i is not None}

@@ -73,6 +73,10 @@ class DatabaseUnreachableError(DatabaseError, ConnectionError):
     """There is no connection to PostgreSQL."""
 
 
+class RightMissingError(DatabaseError):
+    """The role lacks a right, and will until somebody grants it."""
+
+
 class ContentRefusedError(DatabaseError):
     """PostgreSQL refused something for what it is, and would again.
 

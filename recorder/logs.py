@@ -34,7 +34,12 @@ def configure(*, level: str = "info", form: Literal["auto", "console", "json"] =
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processor=renderer))
     root = logging.getLogger()
     root.handlers = [handler]
-    root.setLevel(level.upper())
+    set_level(level)
     logging.getLogger("asyncio").setLevel(logging.WARNING)
     # its pool logs a trace at each attempt to come back; that the database is away is said once, by the writer
     logging.getLogger("asyncpg").setLevel(logging.CRITICAL)
+
+
+def set_level(level: str) -> None:
+    """Change the lowest level that is logged."""
+    logging.getLogger().setLevel(level.upper())

@@ -1,24 +1,26 @@
 """Care that must not wait for a person: tomorrow's partition, retention, summaries, and a word before a full disk."""
 
 import asyncio
+import math
 import shutil
+import time
+from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import structlog
 
 from recorder.care.summaries import summarise_ended_runs
 from recorder.database import Database, Session
-from recorder.errors import DatabaseError
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+from recorder.errors import DatabaseError, RightMissingError
 
 INTERVAL_S: Final = 600.0
 SUMMARY_INTERVAL_S: Final = 30.0
 """Most that a run waits for its summaries after its end: one look-up in a small index each time."""
+
+_INSTEAD: Final = "ald-recorder database maintain --daily, as a role that may (docs/database.md)"
 
 log = structlog.get_logger()
 
@@ -89,21 +91,28 @@ async def drop_old_partitions(database: Database, today: date, *, keep_days: int
         return await drop_old_days(session, today, keep_days=keep_days)
 
 
-async def maintain(database: Database, folder: Path, *, keep_days: int, warning_percent: float) -> None:
+async def maintain(
+    database: Database,
+    folder: Path,
+    *,
+    keep_days: int,
+    warning_percent: float,
+    monotonic_s: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> None:
     """Do all of it until cancelled.
 
     A run is summarised soon after its end, statistics are made once a day, the rest is done every ten minutes; what
     the database refuses, or is away for, is left for the next time and holds up nothing else.
     """
-    due_s = 0.0
+    due_s = -math.inf
     analysed: date | None = None
-    clock = asyncio.get_running_loop()
     postponed = _Postponed()
     while True:
         today = datetime.now(UTC).date()
         tasks: list[tuple[str, Callable[[], Awaitable[object]]]] = []
-        if clock.time() >= due_s:
-            due_s = clock.time() + INTERVAL_S
+        if monotonic_s() >= due_s:
+            due_s = monotonic_s() + INTERVAL_S
             warn_of_full_disk(folder, warning_percent=warning_percent)
             tasks.append(("partitions", partial(make_partitions_ahead, database, today)))
             tasks.append(("retention", partial(drop_old_partitions, database, today, keep_days=keep_days)))
@@ -120,7 +129,7 @@ async def maintain(database: Database, folder: Path, *, keep_days: int, warning_
                 postponed.tell(name, error)
             else:
                 postponed.forget(name)
-        await asyncio.sleep(SUMMARY_INTERVAL_S)
+        await sleep(SUMMARY_INTERVAL_S)
 
 
 async def _execute(database: Database, statement: str) -> None:
@@ -136,13 +145,18 @@ async def _summarise(database: Database) -> None:
 
 
 class _Postponed:
-    """What was said of each task, so that a refusal that lasts is said once."""
+    """What was said of each task, so that a refusal that lasts is said once; that of a right once for good."""
 
     def __init__(self) -> None:
         self._told: dict[str, str] = {}
+        self._forbidden: set[str] = set()
 
     def tell(self, task: str, error: DatabaseError) -> None:
-        if self._told.get(task) != str(error):
+        if isinstance(error, RightMissingError):
+            if task not in self._forbidden:
+                self._forbidden.add(task)
+                log.warning("maintenance_not_allowed", task=task, error=str(error), instead=_INSTEAD)
+        elif self._told.get(task) != str(error):
             self._told[task] = str(error)
             log.warning("maintenance_postponed", task=task, error=str(error))
 

@@ -117,6 +117,10 @@ class ParameterSteps:
         self._turn = asyncio.Lock()
         self._written_s: dict[int, float] = {}
 
+    def go_by(self, config: WritesConfig, definitions: DefinitionSet) -> None:
+        """Judge by other rules and definitions from now on; what is under way was judged before."""
+        self._config, self._definitions = config, definitions
+
     @property
     def is_busy(self) -> bool:
         """Whether a step is under way."""

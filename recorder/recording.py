@@ -18,6 +18,7 @@ from recorder.latency import LatencyRecorder, Mark
 from recorder.process import ProcessTracker
 from recorder.run import Process, RoleValues
 from recorder.spool import Spool
+from recorder.vitals import Vitals
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,6 +93,7 @@ class Recording:
         clock_was_moved: whether the wall clock was set, and the time of the process in force is no longer its own.
         is_clock_worth_waiting: what the next start is told (`recorder.kept_clock`).
         lookers: called with each plan and scan, as it was read; must not block.
+        vitals: whether slots begin and reach the disk.
     """
 
     def __init__(
@@ -113,6 +115,7 @@ class Recording:
         self.sleep = sleep
         self.totals = SlotTotals()
         self.roles_seen = asyncio.Event()
+        self.vitals = Vitals()
         self.clock_was_moved = False
         self.is_clock_worth_waiting = True
         self.marks: dict[int, Mark] = {}

@@ -61,6 +61,7 @@ class Sampler:
         self._encoder = RowEncoder(plan.parameter_ids)
         self._unspooled: deque[tuple[int, asyncio.Future[int]]] = deque()
         self._role_rows = RoleRows.of(plan, recording.roles)
+        self._next: tuple[ReadPlan, DeviceWatch | None] | None = None
         self._task: asyncio.Task[None] | None = None
         self._is_waiting = False
         self._stopping = False
@@ -69,6 +70,17 @@ class Sampler:
     def has_roles(self) -> bool:
         """Whether its scans say what the tool does."""
         return not self._role_rows.is_empty
+
+    def read_by(self, plan: ReadPlan, watch: DeviceWatch | None) -> None:
+        """Read by another plan from the next slot on; the scan that is under way ends by the one before."""
+        self._next = (plan, watch)
+
+    def _take_next(self) -> None:
+        if self._next is None:
+            return
+        (self._plan, self._watch), self._next = self._next, None
+        self._encoder = RowEncoder(self._plan.parameter_ids)
+        self._role_rows = RoleRows.of(self._plan, self._recording.roles)
 
     def stop(self) -> None:
         """End after the scan that is under way; at once where the next slot is only waited for."""
@@ -79,15 +91,20 @@ class Sampler:
     async def run(self) -> None:
         """Scan until stopped or cancelled; then wait until what was scanned is durable."""
         self._task = asyncio.current_task()
+        vitals = self._recording.vitals
+        vitals.expect(self.key, self._interval_ms)
         try:
             while not self._stopping:
                 self._is_waiting = True
                 slot = await self._grid.next()
                 self._is_waiting = False
+                vitals.slot_began(self.key)
+                self._take_next()
                 self._record(slot, self._watched(await self._device.scan(self._plan)))
                 while self._unspooled and self._is_disk_behind():
                     await asyncio.wait([self._unspooled[0][1]])
         finally:
+            vitals.forget(self.key)
             if self._unspooled:
                 await asyncio.shield(asyncio.wait([future for _, future in self._unspooled]))
 
@@ -183,9 +200,12 @@ class Sampler:
             self._unspooled.popleft()
             if finished.cancelled():
                 return
-            if isinstance(finished.exception(), SpoolError):
+            error = finished.exception()
+            if isinstance(error, SpoolError):
                 recording.totals.lost_rows += row_count
+                recording.vitals.refused(error)
                 return
+            recording.vitals.appended()
             now_ns = recording.clock.monotonic_ns()
             recording.latency.record("spool", now_ns - submitted_ns)
             if len(recording.marks) < _MOST_MARKS:

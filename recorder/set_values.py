@@ -121,7 +121,7 @@ class SetValues:
         sleep: waits between refreshes.
 
     Attributes:
-        revision: another one each time that something may be known anew.
+        revision: another one each time that something may be known anew, or no longer.
     """
 
     def __init__(
@@ -154,6 +154,13 @@ class SetValues:
         self._ahead: dict[int, tuple[float, Callable[[], bool]]] = {}
         self.revision = 0
         self.counts = CacheCounts()
+
+    def set_times(self, *, ttl_s: float, refresh_s: float, stale_after_s: float) -> None:
+        """Go on with other times: from the next look-up, and from the refresh after the next."""
+        self._refresh_s, self._stale_after_s = refresh_s, stale_after_s
+        if ttl_s != self._ttl_s:
+            # what is cached expires by the old time; it is asked for once more
+            self._ttl_s, self._cache = ttl_s, SimpleMemoryCache(ttl=ttl_s, timeout=0)
 
     async def get(self, parameter_id: int) -> Held:
         """The set-value of a parameter: from the cache, else from the database, else the last good one.
@@ -204,6 +211,7 @@ class SetValues:
     def invalidate(self, parameter_ids: Iterable[int] | None = None) -> None:
         """Forget what is known to have changed, everything for None; what was asked for before is not trusted."""
         self._changes += 1
+        self.revision += 1
         self.counts.invalidations += 1
         if parameter_ids is None:
             self._all_changed_at = self._changes

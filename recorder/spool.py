@@ -36,17 +36,26 @@ class Spool:
     Args:
         path: the file; its folder is made.
         max_bytes: largest size of the file with its log; beyond it entries are shed, idle and oldest first.
+        keep_bytes: what is kept of the entries that the database has, as long as there is room, so that they can be
+            sent again to one that was put back to an older backup.
         group_ms: 0 makes each append durable as soon as the disk allows; otherwise appends wait this long for others,
             to be synced together, and their futures wait with them.
-        on_failure: told in one line when appends begin to fail, or fail for another reason, and when a damaged file is
-            set aside; called in the event loop.
+        on_failure: told in one line when appends begin to fail, or fail for another reason, when the disk is full and
+            when a damaged file is set aside; called in the event loop.
     """
 
     def __init__(
-        self, path: Path, *, max_bytes: int, group_ms: int = 0, on_failure: Callable[[str], None] | None = None
+        self,
+        path: Path,
+        *,
+        max_bytes: int,
+        keep_bytes: int = 0,
+        group_ms: int = 0,
+        on_failure: Callable[[str], None] | None = None,
     ) -> None:
         self._path = path
         self._max_bytes = max_bytes
+        self._keep_bytes = keep_bytes
         self._group_s = group_ms / 1000
         self._on_failure = on_failure
         self._pending: deque[Pending] = deque()
@@ -74,11 +83,14 @@ class Spool:
         return self
 
     def _open(self) -> Appender:
-        def tell(line: str) -> None:
-            self._loop.call_soon_threadsafe(self._report, line)
-            self._loop.call_soon_threadsafe(self._go_on_rescuing)
-
-        return Appender(self._path, max_bytes=self._max_bytes, recent=self._recent, tell=tell)
+        return Appender(
+            self._path,
+            max_bytes=self._max_bytes,
+            keep_bytes=self._keep_bytes,
+            recent=self._recent,
+            tell=lambda line: self._loop.call_soon_threadsafe(self._report, line),
+            replaced=lambda: self._loop.call_soon_threadsafe(self._go_on_rescuing),
+        )
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -150,7 +162,8 @@ class Spool:
     @property
     def time_to_full_s(self) -> float | None:
         """How long there is room for what comes, if nothing leaves from now on; None where nothing comes."""
-        return self._rates.time_to_full_s(self._store.limit_bytes - self._used_bytes, time.monotonic())
+        store = self._store
+        return self._rates.time_to_full_s(store.limit_bytes - self._used_bytes + store.kept_bytes, time.monotonic())
 
     @property
     def time_to_drain_s(self) -> float | None:
@@ -341,7 +354,7 @@ class Spool:
         return await self._loop.run_in_executor(self._read_thread, read)
 
     def acknowledge(self, sequence: int) -> None:
-        """Entries up to this sequence are in the database; they leave the file with the next append."""
+        """Entries up to this sequence are in the database; with the next append they leave the file, or are kept."""
         if sequence > self._acknowledged:
             self._rates.left(sequence - self._acknowledged, time.monotonic())
         self._acknowledged = self._appender.acknowledged = max(self._acknowledged, sequence)
@@ -365,6 +378,6 @@ class Spool:
         """
         self._acknowledged = self._appender.acknowledged = min(self._acknowledged, sequence)
         # behind an append that is under way, which may yet forget what was acknowledged before
-        gone = await self._loop.run_in_executor(self._write_thread, lambda: self._store.acknowledged)
+        gone = await self._loop.run_in_executor(self._write_thread, lambda: self._store.take_back(sequence))
         self._acknowledged = self._appender.acknowledged = max(self._acknowledged, gone)
         return self._acknowledged

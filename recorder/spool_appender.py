@@ -3,9 +3,11 @@
 Nothing here may be called from another thread; what the event loop sets is a number, a set or a flag.
 """
 
+import math
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -13,12 +15,13 @@ from typing import TYPE_CHECKING, Final
 from recorder.entry import Entry, EntryKind
 from recorder.errors import SpoolError
 from recorder.spool_entry import EncodedEntry
-from recorder.spool_file import DamagedFile, is_damage
+from recorder.spool_file import DamagedFile, is_damage, raw
 from recorder.spool_handing import Handing
 from recorder.spool_kept import KeptEntries
 from recorder.spool_recent import RecentEntries
 from recorder.spool_rescue import Rescue
-from recorder.spool_store import SpoolStore, raw
+from recorder.spool_reserve import Reserve
+from recorder.spool_store import SpoolStore
 
 if TYPE_CHECKING:
     import asyncio
@@ -26,6 +29,13 @@ if TYPE_CHECKING:
 
 _REPLACE_S: Final = 10.0
 """A file is not set aside sooner than this after the one before: a disk that dies would fill up with them."""
+_GROWTH_SHARE: Final = 4
+"""This part of the reserve is for entries, once it is given back; the rest for the log, without which nothing goes."""
+_LOOK_S: Final = 5.0
+"""Between two looks whether a disk that was full has room again."""
+_FORGOTTEN_AT_ONCE: Final = 8
+_FORGETTING_S: Final = 1.0
+"""Entries of the first step, and how long steps go on, where the disk has no room to forget everything at once."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,7 +70,8 @@ class Appender:
 
     Args:
         recent: copied when the file must be replaced.
-        tell: called where a file was set aside, with a line for the log.
+        tell: called where a file was set aside or the disk is full, with a line for the log.
+        replaced: called where a file was set aside, so that `rescue` is to be called.
 
     Attributes:
         acknowledged: entries up to this sequence may be forgotten; the event loop sets it.
@@ -68,19 +79,63 @@ class Appender:
         used_bytes: of the file, as of the last transaction.
     """
 
-    def __init__(self, path: Path, *, max_bytes: int, recent: RecentEntries, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        max_bytes: int,
+        keep_bytes: int,
+        recent: RecentEntries,
+        tell: Callable[[str], object],
+        replaced: Callable[[], object],
+    ) -> None:
         self._path = path
         self._recent = recent
         self._tell = tell
+        self._replaced = replaced
         self._kept = KeptEntries()
         self._last_batch: list[tuple[int, EncodedEntry]] = []
         self._replaced_s: float | None = None
+        self._looked_s = -math.inf
+        self._is_short_of_disk = False
+        self._reserve = Reserve(path, max_bytes=max_bytes)
         self.claimed: set[uuid.UUID] = set()
-        self.store = store = SpoolStore(path, max_bytes=max_bytes)
+        self.store = store = self._open(max_bytes, keep_bytes)
+        self._take_reserve()
         self.acknowledged = store.acknowledged
         self.used_bytes = store.used_bytes
         handed = store.last_sequence if store.unhanded is None else store.unhanded
         self.handing = Handing(handed, is_marked=store.unhanded is not None)
+
+    def _open(self, max_bytes: int, keep_bytes: int) -> SpoolStore:
+        """Open the file; on a full disk with the space of the reserve."""
+        try:
+            return SpoolStore(self._path, max_bytes=max_bytes, keep_bytes=keep_bytes)
+        except SpoolError as error:
+            if not self._reserve.is_needed(error.__cause__) or not (given := self._reserve.give_back()):
+                raise
+        store = SpoolStore(self._path, max_bytes=max_bytes, keep_bytes=keep_bytes)
+        self._make_do(store, given)
+        return store
+
+    def _make_do(self, store: SpoolStore, given_bytes: int) -> None:
+        """The disk is full and the reserve is given back: from now on the file hardly grows."""
+        self._is_short_of_disk = True
+        self._looked_s = time.monotonic()
+        store.stay_within(given_bytes // _GROWTH_SHARE)
+        self._tell(
+            f"{self._path}: the disk is full; {given_bytes // 1024} KiB of {self._reserve.path.name} were given back, "
+            "and the spool grows no more: when it is full, idle data goes first, then the oldest; free space"
+        )
+
+    def _take_reserve(self) -> None:
+        """Make the reserve, where it is not there and the disk has room for it; then the file may grow again."""
+        now_s = time.monotonic()
+        if now_s - self._looked_s >= _LOOK_S:
+            self._looked_s = now_s
+            if self._reserve.make() and self._is_short_of_disk:
+                self._is_short_of_disk = False
+                self.store.may_grow()
 
     def close(self) -> str | None:
         """Write what is still kept in memory and forget what is acknowledged; says what failed."""
@@ -115,19 +170,40 @@ class Appender:
             failure = SpoolError(
                 f"{self._path}: {error}; free space or check the disk, rows are being lost and counted"
             )
+            failure.__cause__ = error
         return Written(
             batch=batch, kept=len(before), sequences=sequences, sheds=self.handing.sheds_begun, failure=failure
         )
 
     def _append(self, encoded: Sequence[EncodedEntry], state: str | None) -> list[int]:
+        if self._is_short_of_disk:
+            self._take_reserve()
         try:
-            return self._append_to_file(encoded, state)
+            return self._append_to_file(encoded, state, self.acknowledged)
         except sqlite3.DatabaseError as error:
-            if not is_damage(error) or not self.replace(self.store, str(error)):
+            if self._reserve.is_needed(error):
+                if given := self._reserve.give_back():
+                    self._make_do(self.store, given)
+                else:
+                    self._forget_in_steps()
+            elif not is_damage(error) or not self.replace(self.store, str(error)):
                 raise
-        return self._append_to_file(encoded, state)
+        acknowledge = self.store.acknowledged if self._is_short_of_disk else self.acknowledged
+        return self._append_to_file(encoded, state, acknowledge)
 
-    def _append_to_file(self, encoded: Sequence[EncodedEntry], state: str | None) -> list[int]:
+    def _forget_in_steps(self) -> None:
+        """Write over the log, and forget what is acknowledged a little at a time, for which it may be large enough."""
+        store = self.store
+        store.bring_in_log()
+        entries = _FORGOTTEN_AT_ONCE
+        end_s = time.monotonic() + _FORGETTING_S
+        with suppress(sqlite3.Error):
+            while store.acknowledged < self.acknowledged and time.monotonic() < end_s:
+                store.append([], state=None, acknowledge=min(self.acknowledged, store.acknowledged + entries))
+                store.bring_in_log()
+                entries *= 2
+
+    def _append_to_file(self, encoded: Sequence[EncodedEntry], state: str | None, acknowledge: int) -> list[int]:
         store = self.store
         unhanded = self.handing.mark()
         if encoded and store.is_short(encoded):
@@ -137,12 +213,12 @@ class Appender:
                 sequences = store.append(
                     encoded,
                     state=state,
-                    acknowledge=self.acknowledged,
+                    acknowledge=acknowledge,
                     merge_above=None if merge_above is None else max(merge_above, lowest),
                     unhanded=unhanded,
                 )
         else:
-            sequences = store.append(encoded, state=state, acknowledge=self.acknowledged, unhanded=unhanded)
+            sequences = store.append(encoded, state=state, acknowledge=acknowledge, unhanded=unhanded)
         if self.claimed.intersection(store.predecessors):
             store.forget_predecessors(self.claimed)
         return sequences
@@ -180,6 +256,7 @@ class Appender:
             f"{self._path}: damaged ({reason}), set aside as {aside.file}; recording goes on in a new file, entries "
             f"{aside.after + 1} to {aside.to} are being recovered; check the disk"
         )
+        self._replaced()
         return True
 
     def rescue(self) -> Written | None:

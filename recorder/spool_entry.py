@@ -1,6 +1,7 @@
 """An entry as the spool keeps it: encoded once, with its checksums and its place in the stream."""
 
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, Self
@@ -102,6 +103,11 @@ def file_bytes(size_bytes: int) -> int:
     if local > _MOST_LOCAL_BYTES:
         local = _LEAST_LOCAL_BYTES
     return local + -(-(size_bytes - local) // usable) * PAGE_BYTES
+
+
+def bytes_in_file(entries: Sequence[EncodedEntry]) -> int:
+    """What entries will take of the file: their pages and what the tree above them and the index need."""
+    return sum(entry.file_bytes + 64 for entry in entries) + 2 * PAGE_BYTES if entries else 0
 
 
 def decoded(sequence: int, header: bytes, rows: bytes, *, row_count: int, header_checksum: int) -> Entry:

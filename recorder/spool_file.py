@@ -9,6 +9,7 @@ import os
 import sqlite3
 import time
 import uuid
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from recorder.errors import SpoolError
-from recorder.spool_entry import PAGE_BYTES
+from recorder.spool_entry import PAGE_BYTES, EncodedEntry, Standing
 
 FILE_FORMAT: Final = 1
 """Kept as SQLite's user_version, so that an older release does not take a newer file for a damaged one."""
@@ -199,6 +200,31 @@ def insert_raw(connection: sqlite3.Connection, entries: Iterable[RawEntry]) -> N
         "rows) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         entries,
     )
+
+
+def raw(sequence: int, entry: EncodedEntry) -> RawEntry:
+    """An entry as a row of the table."""
+    return (
+        sequence,
+        entry.row_count,
+        entry.standing,
+        entry.size_bytes,
+        zlib.crc32(entry.header),
+        zlib.crc32(entry.rows),
+        entry.header,
+        entry.rows,
+    )
+
+
+def name_run_events(connection: sqlite3.Connection) -> None:
+    """Give the starts and ends of runs that an older release wrote the standing that they have now."""
+    with connection:
+        connection.execute(
+            "UPDATE entries SET is_idle = ? WHERE is_idle = 0 AND row_count = 0 "
+            'AND (instr(header, CAST(\'"event":"run_started"\' AS BLOB)) '
+            'OR instr(header, CAST(\'"event":"run_ended"\' AS BLOB)))',
+            (Standing.RUN_EVENT,),
+        )
 
 
 def damaged_as_json(damaged: Sequence[DamagedFile]) -> str:

@@ -62,16 +62,19 @@ class Room:
     Args:
         limit_bytes: of the file, without its log.
         used_bytes: what is in use now, within the transaction.
+
+    Attributes:
+        limit_bytes: may be changed at any time.
     """
 
     def __init__(self, writer: sqlite3.Connection, *, limit_bytes: int, used_bytes: Callable[[], int]) -> None:
         self._writer = writer
-        self._limit_bytes = limit_bytes
+        self.limit_bytes = limit_bytes
         self._used_bytes = used_bytes
 
     def is_short(self, needed_bytes: int) -> bool:
         """Whether so much more does not fit."""
-        return self._used_bytes() + needed_bytes > self._limit_bytes
+        return self._used_bytes() + needed_bytes > self.limit_bytes
 
     def make(self, needed_bytes: int, merge_above: int | None) -> Shed:
         """Give up entries until so much more fits, or nothing is left to be given up.
@@ -82,10 +85,10 @@ class Room:
         """
         total = Shed()
         for _ in range(_MOST_PASSES):
-            excess = self._used_bytes() + needed_bytes - self._limit_bytes
+            excess = self._used_bytes() + needed_bytes - self.limit_bytes
             if excess <= 0:
                 break
-            goal = excess + min(_MOST_SHED_BYTES, round(self._limit_bytes * _SHED_SHARE))
+            goal = excess + min(_MOST_SHED_BYTES, round(self.limit_bytes * _SHED_SHARE))
             shed = self._give_up_points(excess, goal, merge_above)
             if not shed.entries:
                 shed = self._give_up_events(goal, merge_above)

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from recorder.spool_entry import PAGE_BYTES, EncodedEntry, SpoolDepth, SpooledEntry, Standing, decoded
+from recorder.spool_entry import PAGE_BYTES, EncodedEntry, SpoolDepth, SpooledEntry, bytes_in_file, decoded
 from recorder.spool_file import (
     FILE_FORMAT,
     DamagedFile,
@@ -26,11 +26,14 @@ from recorder.spool_file import (
     damaged_of_json,
     insert_raw,
     keep,
+    name_run_events,
     open_file,
     predecessors_of,
+    raw,
     replace_file,
 )
 from recorder.spool_room import Room, Shed
+from recorder.spool_tail import FORGOTTEN, Tail
 
 __all__ = ["FILE_FORMAT", "EncodedEntry", "SpoolDepth", "SpoolStore", "SpooledEntry"]
 
@@ -62,8 +65,13 @@ class SpoolStore:
             None where it did not say.
     """
 
-    def __init__(self, path: Path, *, max_bytes: int) -> None:
+    def __init__(self, path: Path, *, max_bytes: int, keep_bytes: int = 0) -> None:
         """Open or make the file; one that is damaged is set aside beside it and a new one begun.
+
+        Args:
+            path: of the file.
+            max_bytes: of the file with its log.
+            keep_bytes: what of the acknowledged entries is kept, as long as there is room; at most a quarter of it all.
 
         Raises:
             SpoolError: the folder cannot be written.
@@ -73,6 +81,9 @@ class SpoolStore:
         self.shed_entries = 0
         self._unchecked_bytes = 0
         self._log_bytes = min(max(max_bytes // _LOG_SHARE, _LEAST_LOG_BYTES), _MOST_LOG_BYTES)
+        self._most_used_bytes = max(0, max_bytes - self._log_bytes)
+        self._check_bytes = self._log_bytes // 16
+        self._keep_bytes = min(keep_bytes, self._most_used_bytes // 4)
         self._writer, kept, self.set_aside = open_file(path)
         try:
             self._reader = connect(path)
@@ -93,26 +104,20 @@ class SpoolStore:
             "SELECT max(sequence), count(*), coalesce(sum(bytes), 0) FROM entries"
         ).fetchone()
         self.last_sequence: int = max(newest or 0, self._sequence_before(), self.acknowledged)
-        self._entries: int = entries
-        self._bytes: int = size
+        self._tail = Tail.of(
+            self._writer, forgotten=int(kept.get(FORGOTTEN, self.acknowledged)), acknowledged=self.acknowledged
+        )
+        if self._keep_bytes:
+            with self._writer:
+                self._tail.say(self._writer)
+        self._entries: int = entries - self._tail.entries
+        self._bytes: int = size - self._tail.bytes
         unhanded, marked_at = json.loads(kept.get("unhanded", "[null, null]"))
         # an older release that wrote since has handed out what it liked
         self.unhanded: int | None = unhanded if marked_at == self.last_sequence else None
-        self._name_run_events()
+        name_run_events(self._writer)
         self._known_bytes = self.used_bytes
-        self._room = Room(
-            self._writer, limit_bytes=max(0, self.max_bytes - self._log_bytes), used_bytes=lambda: self.used_bytes
-        )
-
-    def _name_run_events(self) -> None:
-        """Give the starts and ends of runs that an older release wrote the standing that they have now."""
-        with self._writer:
-            self._writer.execute(
-                "UPDATE entries SET is_idle = ? WHERE is_idle = 0 AND row_count = 0 "
-                'AND (instr(header, CAST(\'"event":"run_started"\' AS BLOB)) '
-                'OR instr(header, CAST(\'"event":"run_ended"\' AS BLOB)))',
-                (Standing.RUN_EVENT,),
-            )
+        self._room = Room(self._writer, limit_bytes=self._most_used_bytes, used_bytes=lambda: self.used_bytes)
 
     def _sequence_before(self) -> int:
         row = self._writer.execute("SELECT seq FROM sqlite_sequence WHERE name = 'entries'").fetchone()
@@ -130,6 +135,11 @@ class SpoolStore:
         return SpoolDepth(entries=self._entries, bytes=self._bytes)
 
     @property
+    def kept_bytes(self) -> int:
+        """What is kept of what the database has; it goes where there is need of room."""
+        return self._tail.bytes
+
+    @property
     def used_bytes(self) -> int:
         """Pages in use, within the present transaction where there is one; call it where `append` runs."""
         [pages] = self._writer.execute("PRAGMA page_count").fetchone()
@@ -145,8 +155,24 @@ class SpoolStore:
 
     @property
     def limit_bytes(self) -> int:
-        """What may be in use, the log left out."""
-        return self.max_bytes - self._log_bytes
+        """What may be in use, the log left out; less than the configured size while the disk has no more room."""
+        return self._room.limit_bytes
+
+    def stay_within(self, more_bytes: int) -> None:
+        """The disk is full: the file makes do with the pages that it has, and so much more.
+
+        Call it where `append` runs. What is in the log alone is brought into the file, as far as there is room, so that
+        the log can be written over.
+        """
+        [pages] = self._writer.execute("PRAGMA page_count").fetchone()
+        self._room.limit_bytes = min(self._most_used_bytes, pages * PAGE_BYTES + more_bytes)
+        self._check_bytes = min(self._check_bytes, more_bytes // 2)
+        self.bring_in_log()
+
+    def may_grow(self) -> None:
+        """The disk has room again."""
+        self._room.limit_bytes = self._most_used_bytes
+        self._check_bytes = self._log_bytes // 16
 
     @property
     def most_bytes(self) -> int:
@@ -155,7 +181,7 @@ class SpoolStore:
 
     def is_short(self, entries: Sequence[EncodedEntry]) -> bool:
         """Whether something must be shed for these."""
-        needed_bytes = _file_bytes(entries)
+        needed_bytes = bytes_in_file(entries)
         return not self._is_far_from_full(needed_bytes) and self._room.is_short(needed_bytes)
 
     def append(
@@ -184,11 +210,14 @@ class SpoolStore:
         Raises:
             sqlite3.Error: nothing was changed.
         """
-        needed_bytes = _file_bytes(entries)
+        needed_bytes = bytes_in_file(entries)
         may_be_short = bool(entries) and not self._is_far_from_full(needed_bytes)
         with self._writer:
             self._writer.execute("BEGIN IMMEDIATE")
-            removed_entries, removed_bytes = self._forget(acknowledge)
+            tail, removed_entries, removed_bytes = self._acknowledge(acknowledge)
+            if may_be_short and tail.entries and self._room.is_short(needed_bytes):
+                tail = tail.none(self._writer, max(acknowledge, self.acknowledged))
+                tail.say(self._writer)
             shed = self._room.make(needed_bytes, merge_above) if may_be_short else Shed()
             sequences = [self._insert(entry) for entry in entries]
             if may_be_short:
@@ -197,9 +226,10 @@ class SpoolStore:
             self._keep(state, unhanded, sequences[-1] if sequences else self.last_sequence)
             if shed.entries:
                 [rows] = self._writer.execute("SELECT count(*) FROM entries").fetchone()
+                rows -= tail.entries
             else:
                 rows = self._entries + len(entries) - removed_entries
-        self._entries = rows
+        self._tail, self._entries = tail, rows
         added = sum(entry.size_bytes for entry in entries)
         self._bytes += added - removed_bytes - shed.bytes
         self.shed_entries += shed.entries
@@ -227,15 +257,29 @@ class SpoolStore:
         assert cursor.lastrowid is not None
         return cursor.lastrowid
 
-    def _forget(self, sequence: int) -> tuple[int, int]:
+    def _acknowledge(self, sequence: int) -> tuple[Tail, int, int]:
         if sequence <= self.acknowledged:
-            return 0, 0
-        entries, size = self._writer.execute(
-            "SELECT count(*), coalesce(sum(bytes), 0) FROM entries NOT INDEXED WHERE sequence <= ?", (sequence,)
-        ).fetchone()
-        self._writer.execute("DELETE FROM entries WHERE sequence <= ?", (sequence,))
-        self._writer.execute("UPDATE spool SET value = ? WHERE key = 'acknowledged'", (str(sequence),))
-        return entries, size
+            return self._tail, 0, 0
+        return self._tail.after(
+            self._writer, before=self.acknowledged, acknowledged=sequence, most_bytes=self._keep_bytes
+        )
+
+    def take_back(self, sequence: int) -> int:
+        """Let everything above this sequence wait again, as far as the file still has it; call it where `append` runs.
+
+        Returns:
+            The sequence above which it has everything.
+        """
+        sequence = max(sequence, self._tail.forgotten)
+        if sequence < self.acknowledged:
+            with self._writer:
+                self._writer.execute("UPDATE spool SET value = ? WHERE key = 'acknowledged'", (str(sequence),))
+            before = self._tail
+            self.acknowledged = sequence
+            self._tail = Tail.of(self._writer, forgotten=before.forgotten, acknowledged=sequence)
+            self._entries += before.entries - self._tail.entries
+            self._bytes += before.bytes - self._tail.bytes
+        return self.acknowledged
 
     def hand_out(self) -> None:
         """From now on anything may be handed to the database; durable when this returns."""
@@ -256,15 +300,21 @@ class SpoolStore:
         wanted = [entry for entry in entries if entry[0] > self.acknowledged]
         with self._writer:
             self._writer.execute("BEGIN IMMEDIATE")
-            shed = self._room.make(sum(entry[3] for entry in wanted), None)
+            needed_bytes = sum(entry[3] for entry in wanted)
+            tail = self._tail
+            if tail.entries and self._room.is_short(needed_bytes):
+                tail = tail.none(self._writer, self.acknowledged)
+                tail.say(self._writer)
+            shed = self._room.make(needed_bytes, None)
             insert_raw(self._writer, wanted)
             shed = shed.plus(self._room.make(0, None))
             keep(self._writer, {"damaged": damaged_as_json(progress)})
         self.shed_entries += shed.entries
         self._known_bytes = self.used_bytes
-        self._entries, self._bytes = self._writer.execute(
+        entries_now, bytes_now = self._writer.execute(
             "SELECT count(*), coalesce(sum(bytes), 0) FROM entries"
         ).fetchone()
+        self._tail, self._entries, self._bytes = tail, entries_now - tail.entries, bytes_now - tail.bytes
         self.damaged = list(progress)
 
     def has(self, sequence: int) -> bool:
@@ -274,8 +324,12 @@ class SpoolStore:
 
     def checkpoint_if_due(self) -> None:
         """Bring the log into the file when it has grown, where no append waits for it; what fails is tried again."""
-        if self._unchecked_bytes < self._log_bytes // 16:
+        if self._unchecked_bytes < self._check_bytes:
             return
+        self.bring_in_log()
+
+    def bring_in_log(self) -> None:
+        """Bring the log into the file, as far as the disk and who reads allow."""
         self._unchecked_bytes = 0
         with suppress(sqlite3.Error), closing(self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)")) as cursor:
             cursor.fetchall()
@@ -336,7 +390,7 @@ class SpoolStore:
             entries=[entry for entry in known if entry[0] > acknowledged],
         )
         replace_file(self.path, aside, heritage)
-        store = SpoolStore(self.path, max_bytes=self.max_bytes)
+        store = SpoolStore(self.path, max_bytes=self.max_bytes, keep_bytes=self._keep_bytes)
         store.shed_entries = self.shed_entries
         store.set_aside = aside
         return store
@@ -349,22 +403,3 @@ class SpoolStore:
         """Close the file; entries stay."""
         self._reader.close()
         self._writer.close()
-
-
-def raw(sequence: int, entry: EncodedEntry) -> RawEntry:
-    """An entry as a row of the table."""
-    return (
-        sequence,
-        entry.row_count,
-        entry.standing,
-        entry.size_bytes,
-        zlib.crc32(entry.header),
-        zlib.crc32(entry.rows),
-        entry.header,
-        entry.rows,
-    )
-
-
-def _file_bytes(entries: Sequence[EncodedEntry]) -> int:
-    """What entries will take of the file: their pages and what the tree above them and the index need."""
-    return sum(entry.file_bytes + 64 for entry in entries) + 2 * PAGE_BYTES if entries else 0

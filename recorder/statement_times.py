@@ -8,6 +8,8 @@ from bisect import bisect_left
 from collections.abc import Mapping
 from typing import Any, Final
 
+from recorder.query_rate import QueryRate
+
 BOUNDS_S: Final = (
     *(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5),
     *(1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0),
@@ -40,13 +42,19 @@ class BoundedHistogram:
 
 
 class StatementTimes:
-    """The durations of statements by name; of a name more than `MOST_NAMES` among ``others``."""
+    """The durations of statements by name; of a name more than `MOST_NAMES` among ``others``.
+
+    Attributes:
+        rate: how many ran within the last minute.
+    """
 
     def __init__(self) -> None:
         self._histograms: dict[str, BoundedHistogram] = {}
+        self.rate = QueryRate()
 
     def add(self, name: str, seconds: float) -> None:
         """Count one run of a statement, done or failed."""
+        self.rate.add(name)
         histogram = self._histograms.get(name)
         if histogram is None:
             if len(self._histograms) >= MOST_NAMES:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 from recorder.batch import POSTGRES_EPOCH_US, split_rows
@@ -12,8 +13,18 @@ from recorder.jsonb import to_json
 Statement = tuple[str, Sequence[object]]
 """Name and arguments of a statement of ``sql/queries``."""
 
+PREPARED: Final = (
+    *("look_at_recorder", "end_stale_sessions", "claim_recorder", "claim_stream", "ensure_day_partition"),
+    *("set_values_of_machine", "set_values_by_id"),
+    *("get_process_run", "page_of_runs"),
+)
+"""What writer, set-values and readers of runs ask again and again, prepared as each connection of the pool opens; the
+statements of a commit go together with its rows."""
+
 _MOST_DAYS: Final = 2
 """Days that an entry's first and last time may lie apart before its rows are asked one by one."""
+_DAY_US: Final = 86_400_000_000
+_EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
 _RUN_KEYS: Final = (
     *("process_id", "machine", "kind", "recipe", "operator", "lot", "substrate", "note", "run_counter", "started_us"),
     *("definitions_version", "time_scale", "clock_synchronised", "clock_offset_us"),
@@ -101,10 +112,22 @@ def days_of(entry: Entry) -> set[date]:
     """UTC days that the rows of an entry touch; a time that no date can hold has none."""
     if not entry.rows:
         return set()
-    first, last = moment(entry.first_us), moment(entry.last_us)
-    if first is not None and last is not None and timedelta() <= last - first < timedelta(days=_MOST_DAYS):
-        return {first.date() + timedelta(days=number) for number in range((last.date() - first.date()).days + 1)}
+    first_us, last_us = entry.first_us, entry.last_us
+    if isinstance(first_us, int) and isinstance(last_us, int) and 0 <= last_us - first_us < _MOST_DAYS * _DAY_US:
+        # by numbers: of a backlog this is asked for each entry
+        days = [_day(number) for number in range(first_us // _DAY_US, last_us // _DAY_US + 1)]
+        if None not in days:
+            return {day for day in days if day is not None}
     return days_of_rows(entry.rows)
+
+
+@lru_cache(maxsize=64)
+def _day(number: int) -> date | None:
+    """The day so many days after 1970 began; None where no calendar holds it."""
+    try:
+        return date.fromordinal(_EPOCH_DAY + number)
+    except (ValueError, OverflowError):
+        return None
 
 
 def days_of_rows(rows: bytes) -> set[date]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from hal.health import DeviceState
 from recorder.acquisition import PlannedDevice
 from recorder.auditor import Auditor
 from recorder.config import Config
@@ -16,6 +17,18 @@ from recorder.maintenance import disk_use_percent
 from recorder.recording import Recording
 from recorder.run_tally import RunTally
 from recorder.writer import Writer
+
+
+def line(*, planned: Sequence[PlannedDevice], recording: Recording, writer: Writer) -> str:
+    """How the daemon is, in one line for people: what systemctl status shows."""
+    process = recording.tracker.current
+    run = "no run yet" if process is None else f"run {process.process_id} {process.kind} {process.recipe}".rstrip()
+    there = sum(item.device.health.state is DeviceState.CONNECTED for item in planned)
+    return (
+        f"{run}; {there} of {len(planned)} devices connected; database {writer.state}; "
+        f"{recording.spool.depth.entries} entries in the spool; "
+        f"{recording.totals.lost_rows + writer.totals.lost_rows} rows lost"
+    )
 
 
 def picture(
@@ -88,6 +101,7 @@ def picture(
         "audit": auditor.picture,
         "set_values": desired.picture(),
         "pool": {"size": size, "idle": idle, "max": config.database.pool_max},
+        "queries_a_minute": database.times.rate.picture(),
         "clock": {"synchronised": recording.tracker.context.clock_synchronised, "offset_us": recording.clock.offset_us},
         "definitions": {
             "parameters": len(definitions.definitions),

@@ -32,7 +32,8 @@ class Watching:
 
     Args:
         planned: the devices as they are planned now.
-        cycles_total: ``component/parameter`` with how many cycles the recipe has; empty where there is none.
+        cycles_total: ``component/parameter`` with how many cycles the recipe has; empty where there is none; it may be
+            set anew before `handlers` is called again.
 
     Attributes:
         events: the last events.
@@ -44,7 +45,7 @@ class Watching:
         self, planned: Callable[[], Sequence[PlannedDevice]], database: Database, *, cycles_total: str = ""
     ) -> None:
         self._planned = planned
-        self._cycles_total = cycles_total
+        self.cycles_total = cycles_total
         self._database = database
         self.events = RecentEvents()
         self.tally = RunTally()
@@ -59,7 +60,7 @@ class Watching:
     def handlers(self, definitions: DefinitionSet, recording: Recording) -> dict[str, Handler]:
         """The commands of the control socket that this answers; from here on it sees what is spooled."""
         recording.on_spooled = self.see
-        cycles = definitions.find(self._cycles_total) if self._cycles_total else None
+        cycles = definitions.find(self.cycles_total) if self.cycles_total else None
         by_id = {definition.id: definition for definition in definitions.definitions}
         readable = {definition.id for definition in definitions.readable}
 

@@ -36,9 +36,6 @@ from recorder.spool_store import SpooledEntry
 from recorder.statements import accounting_of, days_of_rows
 from recorder.transaction import Ahead, Transaction, transaction_of
 
-PREPARED: Final = ("look_at_recorder", "end_stale_sessions", "claim_recorder", "claim_stream", "ensure_day_partition")
-"""Statements that go to the database by themselves, prepared as each connection opens; those of a commit go together
-with its rows."""
 FIRST_BACKOFF_S: Final = 0.1
 
 log = structlog.get_logger()
@@ -227,11 +224,13 @@ class Writer:
         Returns:
             From where to go on.
         """
+        confirmed = self._spool.acknowledged
         kept_after = await self._spool.take_back(watermark)
         detail = {
             "stream_id": str(self._stream_id),
             "lost_after_sequence": watermark,
             "lost_to_sequence": kept_after,
+            "confirmed_to_sequence": confirmed,
         }
         log.error("database_restored", **detail)
         await session.execute("rebase_stream", self._stream_id, claim.epoch, kept_after)

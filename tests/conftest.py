@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Iterator
 from inspect import iscoroutinefunction
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,9 +19,22 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[SERVERS_USED] = []
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Tell the process that started this one, where it is one of several, which servers were used."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["servers"] = session.config.stash[SERVERS_USED]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take in which servers one of several processes used."""
+    node.config.stash[SERVERS_USED].extend(getattr(node, "workeroutput", {}).get("servers", ()))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Say which servers the tests ran against."""
-    for description in config.stash[SERVERS_USED]:
+    servers = config.stash[SERVERS_USED]
+    for description in dict.fromkeys(servers):
         terminalreporter.write_line(f"database: {description}")
 
 

@@ -8,10 +8,18 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 
 from recorder.api.daemon_links import DaemonLinks
+from recorder.api.live import Live, live
+from recorder.api.run_history import RunHistory
+from recorder.api.run_listener import heard_history
+from recorder.api.run_points import RunPoints
+from recorder.api.tokens import Tokens
 from recorder.config import Config
+from recorder.console.link import Link
 from recorder.database import Database, DatabaseSettings
 
 APPLICATION_NAME = "ald-recorder-api"
+SCRAPE_S = 3.0
+"""How long the daemon may take to answer for `/metrics`; Prometheus waits for 10 s."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,11 +28,20 @@ class Context:
 
     Attributes:
         database: opened by its first statement, so that the api lives while the database is away.
+        live: status and values, asked of the daemon once for all clients.
+        history: runs, from caches in front of the database.
+        points: downloads of points.
+        scrape: a way to the daemon for `/metrics` alone, which is answered also when many wait for the others.
     """
 
     config: Config
     links: DaemonLinks
+    live: Live
+    tokens: Tokens
     database: Database
+    history: RunHistory
+    points: RunPoints
+    scrape: Link
 
     async def ask(self, command: str, **arguments: object) -> Any:
         """Send one command to the daemon and return its result.
@@ -39,7 +56,9 @@ class Context:
 
 @asynccontextmanager
 async def open_context(config: Config) -> AsyncIterator[Context]:
-    """A context for as long as the block runs; nothing is connected before it is asked for.
+    """A context for as long as the block runs.
+
+    Nothing is connected before it is asked for, but for what hears that runs have changed.
 
     Raises:
         ConfigurationError: there is no DSN.
@@ -62,10 +81,27 @@ async def open_context(config: Config) -> AsyncIterator[Context]:
         read_only=True,
     )
     pool = Database(settings)
+    machine = config.recorder.machine
+    scrape = Link(config.control_socket, answer_s=SCRAPE_S)
     try:
-        async with DaemonLinks(config.control_socket) as links:
-            yield Context(config=config, links=links, database=pool)
+        async with (
+            DaemonLinks(config.control_socket) as links,
+            live(links, config.api) as following,
+            heard_history(pool, machine=machine) as history,
+        ):
+            yield Context(
+                config=config,
+                links=links,
+                live=following,
+                tokens=Tokens(config.token_file),
+                database=pool,
+                history=history,
+                # the rest of the pool is for short questions
+                points=RunPoints(pool, machine, most=max(1, config.api.pool_max - 2)),
+                scrape=scrape,
+            )
     finally:
+        scrape.close()
         await pool.close()
 
 

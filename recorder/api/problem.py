@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
-import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -23,14 +22,15 @@ _MEANINGS: Final = {
     401: "A token is needed, and none that is known was given.",
     403: "The token may not do this, or the request comes from a web page of elsewhere.",
     404: "There is no such thing.",
+    408: "The body did not come in time.",
     405: "This cannot be done here.",
+    406: "It does not come in a form that the client takes.",
     409: "The recorder refuses this as things stand.",
     413: "The body is too large.",
     422: "The request can be read, and is wrong.",
     429: "Too many ask at the same time.",
     503: "The recorder or the database is not there.",
 }
-log = structlog.get_logger()
 
 
 class Problem(BaseModel):
@@ -94,11 +94,6 @@ def answer_problems(app: FastAPI) -> None:
             return ProblemResponse(400, f"{place}: not JSON: {first.get('ctx', {}).get('error', first['msg'])}")
         return ProblemResponse(422, f"{place}: {first['msg'].removeprefix('Value error, ')}")
 
-    async def fault(request: Request, error: Exception) -> ProblemResponse:
-        log.error("request_failed", method=request.method, path=request.url.path, exc_info=error)
-        return ProblemResponse(500, "a fault of the api; its log says more")
-
     app.add_exception_handler(RecorderError, ours)
     app.add_exception_handler(HTTPException, of_http)
     app.add_exception_handler(RequestValidationError, invalid)
-    app.add_exception_handler(Exception, fault)

@@ -1,20 +1,26 @@
-"""Serves the api until it is told to stop. The only file that knows uvicorn."""
+"""Serves the api until it is told to stop."""
 
 import asyncio
 import contextlib
+import resource
 import signal
 import socket
+import ssl
 from collections.abc import Iterator
+from typing import Final
 
 import structlog
 import uvicorn
 
 from recorder.api.app import make_app
+from recorder.api.connection import LONGEST_HEAD, connections
 from recorder.api.context import open_context
+from recorder.api_config import ApiConfig
 from recorder.config import Config
-from recorder.errors import OutsideError
+from recorder.errors import ConfigurationError, OutsideError
 
-GRACE_S = 5
+GRACE_S: Final = 5
+_OTHER_FILES: Final = 128
 log = structlog.get_logger()
 
 
@@ -27,42 +33,74 @@ class _Server(uvicorn.Server):
 
 
 async def serve(config: Config) -> None:
-    """Answer until SIGTERM or SIGINT; what is under way then has a few seconds to end.
+    """Answer until SIGTERM or SIGINT; streams then end, and what is under way has a few seconds.
 
     Raises:
+        ConfigurationError: it would not be safe, or a file of TLS cannot be used.
         OutsideError: the address cannot be listened at.
     """
+    api = config.api
+    api.require_safe()
+    _allow_files(api.max_connections + _OTHER_FILES)
     async with open_context(config) as context:
-        api = config.api
-        server = _Server(
-            uvicorn.Config(
-                make_app(context),
-                http="h11",
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                ssl_certfile=api.tls_certificate,
-                ssl_keyfile=api.tls_key,
-                timeout_graceful_shutdown=GRACE_S,
-            )
+        served = uvicorn.Config(
+            make_app(context),
+            http=connections(patience_s=api.client_timeout_s, most=api.max_connections),
+            h11_max_incomplete_event_size=LONGEST_HEAD,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=GRACE_S,
         )
+        served.load()
+        served.ssl = _tls(api)
+        server = _Server(served)
 
         def stop() -> None:
+            context.live.end()
             server.should_exit = True
 
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop)
         with _listening(api.host, api.port) as listener:
-            port = listener.getsockname()[1]
-            scheme = "https" if api.is_tls else "http"
             place = f"[{api.host}]" if ":" in api.host else api.host
-            log.info("api_listening", url=f"{scheme}://{place}:{port}", control=str(config.control_socket))
+            url = f"{'https' if api.is_tls else 'http'}://{place}:{listener.getsockname()[1]}"
+            log.info("api_listening", url=url, control=str(config.control_socket))
             await server.serve(sockets=[listener])
         log.info("api_stopped")
+
+
+def _tls(api: ApiConfig) -> ssl.SSLContext | None:
+    if api.tls_certificate is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    for name, path in (("tls_certificate", api.tls_certificate), ("tls_key", api.tls_key)):
+        if path is not None and not path.is_file():
+            raise ConfigurationError(f"api.{name}: {path}: no such file")
+    try:
+        # without a pass phrase: there is nobody to type it
+        context.load_cert_chain(api.tls_certificate, api.tls_key, password=b"")
+    except (OSError, ValueError) as error:  # an SSLError is an OSError
+        raise ConfigurationError(
+            f"api.tls_certificate: {api.tls_certificate} and {api.tls_key} are not a certificate and its key: {error}"
+        ) from error
+    return context
+
+
+def _allow_files(count: int) -> None:
+    """Each connection is an open file, and most systems allow 1,024 of them unless asked for more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    if wanted < count:
+        log.warning("few_files_allowed", allowed=wanted, needed=count, meaning="fewer connections than max_connections")
 
 
 @contextlib.contextmanager

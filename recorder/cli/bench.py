@@ -98,6 +98,7 @@ async def _measure(config: Config, *, scans: int) -> Measured:
                 connect_timeout_s=database.connect_timeout_s,
                 statement_timeout_s=database.statement_timeout_s,
                 lock_timeout_s=database.lock_timeout_s,
+                dead_after_s=database.dead_after_s,
                 prepared_statements=database.prepared_statements,
                 pool_min=1,
                 pool_max=2,

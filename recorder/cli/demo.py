@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -229,18 +230,18 @@ async def _make_statement_statistics(place: DatabasePlace) -> None:
 async def _is_audited(place: DatabasePlace, run: int) -> bool:
     """Whether the run is committed whole, and the recorder has looked whether it balances."""
     async with place.session() as session:
-        row = await session.fetch_one("show_run", run)
-    return row is not None and row["audited_at"] is not None
+        row = await session.fetch_one("get_process_run", run)
+    return row is not None and row["run"] is not None and json_format.loads(row["run"])["audited_at"] is not None
 
 
 async def _summarise(place: DatabasePlace, picture: Mapping[str, Any], definitions: DefinitionSet) -> dict[str, Any]:
     """What is in the database of this run, and how fast it came there."""
     run: int = picture["run"]
-    found = await fetch_run(place, run)
+    found = await fetch_run(place, run, is_counted=True)
+    started_at = datetime.fromisoformat(found["started_at"])
     slots = dict.fromkeys(("completed", "late", "failed", "skipped", "shed"), 0)
     for counted in found["slots"]:
         slots[counted["outcome"]] += counted["slots"]
-    expected = sum(counted["rows"] for counted in found["slots"])
     pressure = definitions.find(PRESSURE)
     assert pressure is not None
     async with place.session() as session:
@@ -251,19 +252,19 @@ async def _summarise(place: DatabasePlace, picture: Mapping[str, Any], definitio
         "machine": found["machine"],
         "recipe": found["recipe"],
         "status": found["status"],
-        "cycles": sum(step["kind"] == "cycle" for step in found["steps"]),
+        "cycles": found["cycle_count"],
         "time_scale": found["time_scale"],
         "points_stored": found["points"],
         "scans": {"scheduled": sum(slots.values()), **slots},
         "requests_per_scan": picture["requests_per_scan"],
-        "lost": expected - found["points"] + picture["lost"],
+        "lost": found["rows"] - found["points"] + picture["lost"],
         "audit": found["audit_verdict"],
         "latency_ms": latency,
         "event_loop_lag_ms": picture["event_loop_lag_ms"],
         "database_url": place.dsn,
         "pressure": {
             "unit": pressure.unit,
-            "times_s": [(row["timestamp"] - found["started_at"]).total_seconds() for row in trace],
+            "times_s": [(row["timestamp"] - started_at).total_seconds() for row in trace],
             "values": [float("nan") if row["value"] is None else row["value"] for row in trace],
         },
     }

@@ -22,7 +22,7 @@ def run(
         bool, typer.Option("--until-stdin-closes", help="Also stop when standard input closes.", hidden=True)
     ] = False,
 ) -> None:
-    """Record until told to stop (SIGTERM or Ctrl-C)."""
+    """Record until told to stop (SIGTERM or Ctrl-C); SIGHUP reloads, as ald-recorder reload does."""
     settings = read_config(config)
     settings.require_dsn()
     logs.configure(level=settings.log.level, form=settings.log.format)
@@ -32,7 +32,7 @@ def run(
     gc.freeze()
 
     async def record() -> None:
-        daemon = Daemon(settings)
+        daemon = Daemon(settings, reread=lambda: read_config(config))
         if until_stdin_closes:
             call_when_stdin_closes(asyncio.get_running_loop(), daemon.stop)
         await daemon.run()

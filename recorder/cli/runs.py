@@ -1,6 +1,8 @@
 """``ald-recorder runs``: what was recorded, and runs by hand."""
 
+import json as json_format
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, Any, Final
 
 import typer
@@ -25,15 +27,20 @@ app.add_typer(runs_app, name="runs")
 def list_(
     config: ConfigOption = None,
     all: Annotated[bool, typer.Option("--all", help="Idle times too.")] = False,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many, newest first.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many a page, newest first.")] = 20,
+    after: Annotated[
+        int | None, typer.Option(min=0, max=2**63 - 1, help="The next page: the run that the page before ended with.")
+    ] = None,
+    machine: Annotated[str | None, typer.Option(help="Only runs of this machine.")] = None,
     demo: DemoOption = False,
     json: JsonOption = False,
 ) -> None:
-    """List runs, newest first."""
+    """List runs, newest first, a page at a time."""
+    query, of_machine = ("page_of_runs", ()) if machine is None else ("page_of_machine_runs", (machine,))
 
     async def fetch(place: DatabasePlace) -> list[Mapping[str, Any]]:
         async with place.session() as session:
-            return await session.fetch("list_runs", all, limit)
+            return await session.fetch(query, after, all, limit, *of_machine)
 
     with database_of(config, demo=demo) as place:
         rows = run_async(fetch(place))
@@ -41,7 +48,7 @@ def list_(
         print_json([dict(row) for row in rows])
         return
     if not rows:
-        print("no runs are recorded yet")
+        print("no runs are recorded yet" if after is None else f"no runs before {after}")
         return
     several_machines = len({run["machine"] for run in rows}) > 1
     labels = [name for name in ("operator", "lot") if any(run[name] for run in rows)]
@@ -58,6 +65,8 @@ def list_(
         ],
         wraps=("recipe", "operator", "lot"),
     )
+    if len(rows) == limit:
+        print(f"older ones: add --after {rows[-1]['id']}")
 
 
 def _state(run: Mapping[str, Any]) -> str:
@@ -74,40 +83,44 @@ def _title(run: Mapping[str, Any], *, several_machines: bool) -> str:
     return f"{run['machine']}: {title}" if several_machines else title
 
 
-async def fetch_run(place: DatabasePlace, run: int) -> dict[str, Any]:
-    """All that is known of one run, as plain data.
+async def fetch_run(place: DatabasePlace, run: int, *, is_counted: bool) -> dict[str, Any]:
+    """One run in one round trip, as plain data; with a second one that counts its points, by quality.
 
     Raises:
         UsageError: there is no such run.
     """
     async with place.session() as session:
-        head = await session.fetch_one("show_run", run)
-        if head is None:
+        row = await session.fetch_one("get_process_run", run)
+        if row is None or row["run"] is None:
             raise UsageError(f"there is no run {run}; see ald-recorder runs list --all")
-        return {
-            **head,
-            "slots": [dict(row) for row in await session.fetch("run_slots", run)],
-            "quality": {row["quality"]: row["points"] for row in await session.fetch("run_qualities", run)},
-            "steps": [dict(row) for row in await session.fetch("run_steps", run)],
-        }
+        found: dict[str, Any] = json_format.loads(row["run"])
+        if is_counted:
+            found["quality"] = {row["quality"]: row["points"] for row in await session.fetch("run_qualities", run)}
+            found["points"] = sum(found["quality"].values())
+        return found
 
 
 @runs_app.command()
 def show(
     run: Annotated[int, typer.Argument(min=0, max=2**63 - 1, help="Id of the run, as `runs list` shows it.")],
     config: ConfigOption = None,
+    count: Annotated[
+        bool, typer.Option("--count", help="Count the points that are stored, by quality: reads all of them.")
+    ] = False,
     demo: DemoOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Show one run: what it was, what is stored, and how each slot ended."""
+    """Show one run: what it was, what is accounted for, and how each slot ended."""
     with database_of(config, demo=demo) as place:
-        found = run_async(fetch_run(place, run))
+        found = run_async(fetch_run(place, run, is_counted=count))
     if json:
         print_json(found)
         return
     print(f"run {found['id']} on {found['machine']}: {found['kind']} {found['recipe']}, {found['status']}")
+    started_at, ended_at = _moment(found["started_at"]), _moment(found["ended_at"])
+    assert started_at is not None
     print(
-        f"  {local_time(found['started_at'])}, {duration(found['started_at'], found['ended_at'])}"
+        f"  {local_time(started_at)}, {duration(started_at, ended_at)}"
         + ("" if found["time_scale"] == 1 else f", a simulation {found['time_scale']:g} times as fast as the tool")
     )
     for label in ("operator", "lot", "substrate", "note"):
@@ -117,10 +130,11 @@ def show(
         print("  the controller's clock was not synchronised")
     if abs(found["clock_offset_us"]) >= _SHOWN_OFFSET_US:
         print(f"  the controller's clock was {clock_offset(found['clock_offset_us'])} of this run's times")
-    cycles = sum(step["kind"] == "cycle" for step in found["steps"])
-    print(f"  {cycles} cycles and {sum(step['kind'] == 'step' for step in found['steps'])} steps, as sampled")
-    qualities = ", ".join(f"{count} {name}" for name, count in found["quality"].items())
-    print(f"  {found['points']} points stored: {qualities}")
+    print(f"  {found['cycle_count']} cycles and {found['step_count']} steps, as sampled")
+    print(f"  {found['rows']} points accounted for")
+    if count:
+        qualities = ", ".join(f"{points} {name}" for name, points in found["quality"].items())
+        print(f"  {found['points']} points stored: {qualities}")
     print(f"  audit: {found['audit_verdict'] or 'not yet; see ald-recorder runs audit'}")
     print_table(
         ("device", "every ms#", "slots ended", "cause", "slots#", "rows#"),
@@ -129,6 +143,10 @@ def show(
             for slot in found["slots"]
         ],
     )
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
 
 
 @runs_app.command("audit")

@@ -33,6 +33,8 @@ def status(config: ConfigOption = None, json: JsonOption = False) -> None:
         f"{scans['failed']} failed, {scans['skipped']} skipped"
     )
     print(f"database  {writer['state']}, {writer['rows']} rows written{_reason(writer['last_error'])}")
+    queries = picture["queries_a_minute"]
+    print(f"queries   {queries['all']} a minute: {queries['set_values']} of set-values, {queries['other']} others")
     print(f"spool     {spool['entries']} entries, {spool['bytes'] / 1e6:.1f} of {spool['max_bytes'] / 1e6:.0f} MB")
     print(f"lost      {picture['lost']} rows")
     audited = picture["audit"]["latest"]

@@ -3,6 +3,7 @@
 import socket
 import ssl
 from collections.abc import Iterable
+from contextlib import suppress
 
 import asyncpg
 
@@ -81,10 +82,12 @@ class Connection(asyncpg.Connection):
     async def warm(self, texts: Iterable[str]) -> None:
         """Put statements into the cache before anyone asks for them.
 
-        `Connection.prepare` makes statements that end with the next release to the pool; the cache stays.
+        `Connection.prepare` makes statements that end with the next release to the pool; the cache stays. What an older
+        schema does not know is left out: whoever asks it is told, and nobody else.
         """
         for text in texts:
-            await self._prepare(text, use_cache=True)  # type: ignore[attr-defined]
+            with suppress(asyncpg.SyntaxOrAccessError):
+                await self._prepare(text, use_cache=True)  # type: ignore[attr-defined]
 
     async def query_and_copy(self, text: str, payload: bytearray) -> None:
         """Send statements without parameters, of which the last is a COPY, and its payload, all at once."""

@@ -10,6 +10,7 @@ from recorder.errors import (
     ContentRefusedError,
     DatabaseError,
     DatabaseUnreachableError,
+    RightMissingError,
     StreamFencedError,
     StreamOutOfStepError,
 )
@@ -41,7 +42,7 @@ def translate(error: BaseException, *, operation: str, dsn: str) -> DatabaseErro
             f"{operation}: {where}: the schema is not that of this release ({said}); run: ald-recorder database migrate"
         )
     if isinstance(error, asyncpg.InsufficientPrivilegeError):
-        return DatabaseError(f"{operation}: {where}: {said}; grant the right or use another role")
+        return RightMissingError(f"{operation}: {where}: {said}; grant the right or use another role")
     # a lost connection that the pool took back is an InterfaceError, like any wrong use of a live one
     is_released = isinstance(error, asyncpg.InterfaceError) and "released back to the pool" in said
     is_closed = isinstance(error, asyncpg.InterfaceError) and "clos" in said

@@ -19,7 +19,8 @@ from recorder.holder import Holder
 from recorder.latency import LatencyRecorder
 from recorder.measure.sample import MACHINE
 from recorder.spool import Spool
-from recorder.writer import PREPARED, Writer
+from recorder.statements import PREPARED
+from recorder.writer import Writer
 
 _WARM_UP: Final = 5
 _SPOOL_BYTES: Final = 100_000_000

@@ -44,3 +44,30 @@ ALTER TABLE process_data_points
 -- name: lab_quarantine
 -- What is in quarantine: its kind, its rows in binary COPY format, and how many they are.
 SELECT kind, content, row_count, error FROM recorder_quarantine ORDER BY id;
+
+-- name: lab_set_value
+-- What the database wants of a parameter ($1), and what the last scan says that the tool holds.
+SELECT parameter.set_value AS desired,
+       (SELECT point.value FROM process_data point
+         WHERE point.parameter_id = parameter.id AND point.value IS NOT NULL
+         ORDER BY point."timestamp" DESC LIMIT 1) AS held
+  FROM component_parameters parameter
+  JOIN machine_components component ON component.id = parameter.component_id
+ WHERE component.name || '/' || parameter.name = $1::text;
+
+-- name: lab_set_value_changes
+-- What is on record of changes of set-values, oldest first.
+SELECT source, new_value, outcome, reason FROM set_value_changes ORDER BY id;
+
+-- name: lab_narrow_limit
+-- Makes the highest value of a parameter ($1) another ($2), as somebody at the database would.
+UPDATE component_parameters parameter
+   SET max_value = $2::float8
+  FROM machine_components component
+ WHERE component.id = parameter.component_id AND component.name || '/' || parameter.name = $1::text;
+
+-- name: lab_cut_listener
+-- Cuts the connection on which the recorder hears of changes.
+SELECT count(pg_terminate_backend(pid)) AS cut
+  FROM pg_stat_activity
+ WHERE datname = current_database() AND application_name = 'ald-recorder/0 listener';

@@ -54,11 +54,11 @@ SELECT counted.process_id, counted.device, counted.interval_ms, to_timestamp(cou
    SET slots = a.slots + EXCLUDED.slots, rows = a.rows + EXCLUDED.rows, slots_at = a.slots_at + EXCLUDED.slots_at;
 
 -- name: leave_quarantine
--- Takes what is stored out of quarantine, and has its runs audited again.
+-- Takes what is stored out of quarantine, and has its runs audited and summarised again.
 WITH gone AS (
     DELETE FROM recorder_quarantine WHERE id = ANY($1::int8[]) RETURNING process_id
 )
-UPDATE process_runs SET audited_at = NULL WHERE id IN (SELECT process_id FROM gone);
+UPDATE process_runs SET audited_at = NULL, summarised_at = NULL WHERE id IN (SELECT process_id FROM gone);
 
 -- name: stay_in_quarantine
 -- Notes that one was tried again, and why it was refused again.

@@ -6,7 +6,7 @@ SELECT get_process_run($1::int8) AS run;
 -- A page of the list of all runs, newest first: after run $1 of the page before or from the start (NULL), idle times
 -- only where $2, as many as $3.
 SELECT run.id, machine.name AS machine, run.kind, run.recipe, run.operator, run.lot, run.status, run.started_at,
-       run.ended_at,
+       run.ended_at, run.audit_verdict,
        (SELECT count(*) FROM process_steps step WHERE step.process_id = run.id AND step.kind = 'cycle') AS cycles
   FROM process_runs run
   JOIN machines machine ON machine.id = run.machine_id
@@ -22,7 +22,7 @@ SELECT run.id, machine.name AS machine, run.kind, run.recipe, run.operator, run.
 -- name: page_of_machine_runs
 -- The same of one machine, $4.
 SELECT run.id, machine.name AS machine, run.kind, run.recipe, run.operator, run.lot, run.status, run.started_at,
-       run.ended_at,
+       run.ended_at, run.audit_verdict,
        (SELECT count(*) FROM process_steps step WHERE step.process_id = run.id AND step.kind = 'cycle') AS cycles
   FROM process_runs run
   JOIN machines machine ON machine.id = run.machine_id

@@ -9,35 +9,6 @@ SELECT run.id, machine.name AS machine, run.kind, run.recipe, run.operator, run.
  ORDER BY run.started_at DESC, run.id DESC
  LIMIT $2::int;
 
--- name: show_run
--- One run with its labels and how many points are stored for it.
-SELECT run.id, machine.name AS machine, run.kind, run.recipe, run.operator, run.lot, run.substrate, run.note,
-       run.run_counter, run.status, run.started_at, run.ended_at, run.definitions_version, run.time_scale,
-       run.clock_synchronised, run.clock_offset_us, run.audit_verdict, run.audited_at,
-       (SELECT count(*)
-          FROM process_data point
-         WHERE point.process_id = run.id
-           AND point."timestamp" >= run.started_at - interval '1 minute'
-           AND point."timestamp" <= coalesce(run.ended_at, now()) + interval '1 minute') AS points
-  FROM process_runs run
-  JOIN machines machine ON machine.id = run.machine_id
- WHERE run.id = $1::int8;
-
--- name: run_slots
--- Slots and rows of one run by device, interval, outcome and cause.
-SELECT device, interval_ms, outcome, cause, sum(slots)::int8 AS slots, sum(rows)::int8 AS rows
-  FROM acquisition_minutes
- WHERE process_id = $1::int8
- GROUP BY device, interval_ms, outcome, cause
- ORDER BY device, interval_ms, outcome, cause;
-
--- name: run_steps
--- Steps and cycles of one run in the order in which they began.
-SELECT kind, number, name, started_at, ended_at, source
-  FROM process_steps
- WHERE process_id = $1::int8
- ORDER BY started_at, kind;
-
 -- name: run_qualities
 -- Points of one run by quality.
 SELECT coalesce(code.name, point.quality::text) AS quality, count(*) AS points

@@ -5,13 +5,16 @@ import dataclasses
 import json
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from benchmarks import request_count
-from benchmarks.commit_watch import watch_commits
+from benchmarks.commit_watch import next_commit, watch_commits
 from benchmarks.figure import QUICK, Figure
 from benchmarks.rig import ROOT, SCHEMA, modbus_server
 from hal.device import Device
@@ -19,6 +22,8 @@ from hal.modbus import ModbusTcpSettings, tcp_link
 from hal.parameter import DataType, Parameter, RegisterKind
 from hal.plan import plan_reads
 from recorder.database import connect_once
+
+pytestmark = pytest.mark.alone
 
 SHORT = dataclasses.replace(QUICK, requests_s=0.1)
 
@@ -70,35 +75,51 @@ def test_a_figure_at_its_goal_has_reached_it(value: float, bound: str, verdict: 
     assert figure.verdict == verdict
 
 
-@pytest.fixture
-async def commits(database_url: str) -> AsyncIterator[None]:
-    """A run whose rows are committed 30 ms after their time, every 100 ms."""
-
-    async def commit() -> None:
-        connection = await connect_once(database_url, schema=SCHEMA)
-        try:
-            await connection.execute("SELECT ensure_day_partition((now() AT TIME ZONE 'UTC')::date)")
-            while True:
-                await connection.execute(
-                    'INSERT INTO process_data_points ("timestamp", process_id, parameter_id, quality) '
-                    "SELECT clock_timestamp() - interval '30 ms', 1, 1, 192"
-                )
-                await asyncio.sleep(0.1)
-        finally:
-            await connection.close()
-
-    committing = asyncio.create_task(commit())
-    await asyncio.sleep(0.3)
-    yield
-    committing.cancel()
-    await asyncio.wait([committing])
+COMMIT = """
+INSERT INTO process_data_points ("timestamp", process_id, parameter_id, quality)
+SELECT clock_timestamp() - interval '30 ms', 1, 1, 192 RETURNING "timestamp"
+"""
 
 
-@pytest.mark.usefixtures("commits")
+@asynccontextmanager
+async def visitor(url: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection that looks at the schema."""
+    connection = await connect_once(url, schema=SCHEMA)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
 async def test_the_watch_sees_each_commit_once_and_not_before_it(database_url: str) -> None:
-    """Rows that are 30 ms late are seen 30 ms late or a little later."""
-    seen_ms = await watch_commits(database_url, 1, seconds=1.0, interval_ms=100)
-    assert 5 <= len(seen_ms) <= 12
+    """Rows that are committed 30 ms after their time are seen 30 ms late or a little later, one after the other."""
+    async with visitor(database_url) as committing, visitor(database_url) as watching:
+        await committing.execute("SELECT ensure_day_partition((now() AT TIME ZONE 'UTC')::date)")
+        seen = await committing.fetchval(COMMIT)
+        for _ in range(5):
+            waiting = asyncio.create_task(next_commit(watching, 1, after=seen))
+            committed = await committing.fetchval(COMMIT)
+            seen, late_ms = await waiting
+            assert seen == committed
+            assert late_ms >= 29
+
+
+async def test_the_watch_follows_a_run_for_as_long_as_it_is_told(database_url: str) -> None:
+    """However often rows come, those less than half an interval apart are one."""
+    async with visitor(database_url) as connection:
+        began = time.monotonic()
+        await connection.execute("SELECT ensure_day_partition((now() AT TIME ZONE 'UTC')::date)")
+        await connection.execute(COMMIT)
+        async with asyncio.TaskGroup() as tasks:
+
+            async def commit() -> None:
+                while True:
+                    await connection.execute(COMMIT)
+
+            committing = tasks.create_task(commit())
+            seen_ms = await watch_commits(database_url, 1, seconds=0.3, interval_ms=100)
+            committing.cancel()
+    assert 1 <= len(seen_ms) <= (time.monotonic() - began) * 1000 / 50
     assert min(seen_ms) >= 29
 
 

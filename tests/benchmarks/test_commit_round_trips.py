@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 
 from benchmarks.commit_round_trips import costs
-from benchmarks.slow_line import slow_line
+from recorder.cli.fault_lab.proxy import Proxy
 from recorder.entry import Entry
 from tests.recorder.entries import event, points, run_started
 from tests.recorder.writing import desk
+
+pytestmark = pytest.mark.alone
 
 FAR_MS = 200.0
 
@@ -24,12 +26,13 @@ async def test_a_commit_of_the_writer_is_one_round_trip(
 ) -> None:
     """Counted on the wire, and by the clock: less than two of them."""
     async with (
-        slow_line(database_url, round_trip_ms=FAR_MS) as line,
-        desk(tmp_path, line.dsn, sql_url=database_url) as d,
+        Proxy(database_url).listening() as line,
+        desk(tmp_path, line.url, sql_url=database_url) as d,
     ):
         d.start()
         await d.spool.append([points(0)])
         await d.drained()
+        line.round_trip_ms = FAR_MS
         before, began = line.round_trips, time.monotonic()
         await d.spool.append(entries)
         await d.drained()

@@ -12,6 +12,8 @@ from benchmarks.figure import QUICK
 from benchmarks.rig import Server, server
 from recorder.spool import Spool
 
+pytestmark = pytest.mark.alone
+
 SHORT = dataclasses.replace(QUICK, drain_points=250_000, far_s=1.0)
 
 

@@ -1,10 +1,14 @@
 """The readers of the load test: they read what is there, and an error of theirs is counted."""
 
+import pytest
+
 from benchmarks.owner_complaint import Measured, figures, table
 from benchmarks.readers import read_together
 from recorder.check.spread import Spread
 from recorder.measure import ways
 from recorder.measure.record_time import RecordTimes
+
+pytestmark = pytest.mark.alone
 
 
 async def test_readers_keep_their_pace_and_have_no_error(database_url: str) -> None:

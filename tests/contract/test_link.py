@@ -168,6 +168,7 @@ async def test_a_short_answer_is_malformed_and_nothing_is_left_of_it(subject: Su
     await link.close()
 
 
+@pytest.mark.alone
 async def test_a_loss_in_mid_request_is_noticed_at_once(subject: Subject) -> None:
     """A request under way fails when the device closes the connection, not when its deadline passes."""
     held = subject.hold_next()

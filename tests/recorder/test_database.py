@@ -8,6 +8,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from recorder.cli.fault_lab.proxy import Proxy
 from recorder.database import (
     Database,
     DatabaseSettings,
@@ -24,9 +25,8 @@ from recorder.errors import (
     StreamOutOfStepError,
 )
 from recorder.jsonb import to_json
-from recorder.writer import PREPARED
+from recorder.statements import PREPARED
 from sql import QUERIES
-from tests.recorder.proxy import Proxy
 
 SECRET = "s3cret"
 
@@ -54,6 +54,7 @@ async def prepared_texts(database: Database) -> set[str]:
 async def test_each_connection_prepares_the_frequent_statements_as_it_opens(database: Database) -> None:
     """Before anyone asks for them; and they are still there after a release."""
     expected = {QUERIES[name].text for name in PREPARED}
+    assert {"set_values_of_machine", "set_values_by_id", "get_process_run", "page_of_runs"} < set(PREPARED)
     async with database.session(), database.session(), database.session() as third:
         rows = await third._connection.fetch("SELECT statement FROM pg_prepared_statements")
         assert expected <= {row["statement"] for row in rows}

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+import pytest
 
 from hal.device import OPEN_AFTER, Device
 from hal.link import Connect
@@ -25,6 +26,8 @@ from recorder.sampler import Sampler
 from recorder.slot_timer import SlotTimer
 from recorder.spool import Spool
 from tests.hal.parameters import holding
+
+pytestmark = pytest.mark.alone
 
 INTERVAL_MS: Final = 20
 SCANS: Final = 60

@@ -18,6 +18,8 @@ from recorder.maintenance import (
     make_partitions_ahead,
     warn_of_full_disk,
 )
+from tests.postgres import TestServer
+from tests.sql.roles import roles_of
 
 TODAY = date(2024, 3, 10)
 
@@ -138,6 +140,38 @@ async def test_maintenance_survives_a_database_that_is_away(tmp_path: Path, data
         task.cancel()
         await asyncio.wait([task])
     assert logs[0]["event"] == "maintenance_postponed"
+
+
+async def test_a_right_that_is_missing_is_said_once_and_not_each_hour(
+    tmp_path: Path, database_server: TestServer
+) -> None:
+    """The daemon as recorder_writer may not drop days; the rest is done, and who may drop them is named."""
+    now_s, hours = 0.0, 5
+
+    class DayIsOverError(Exception):
+        """Ends the maintenance."""
+
+    async def sleep(seconds: float) -> None:
+        nonlocal now_s
+        now_s += seconds
+        if now_s > hours * 3600:
+            raise DayIsOverError
+
+    with roles_of(database_server) as roles:
+        owner = await connect_once(roles.url, schema="ald")
+        await fill(owner, 30)
+        settings = DatabaseSettings(dsn=roles.url_of(roles.login("writer")), pool_min=1, pool_max=2)
+        async with Database(settings) as database:
+            with capture_logs() as logs, pytest.raises(DayIsOverError):
+                await maintain(
+                    database, tmp_path, keep_days=1, warning_percent=100.1, monotonic_s=lambda: now_s, sleep=sleep
+                )
+        assert len(await days(owner)) == 3
+        await owner.close()
+    [told] = logs
+    assert (told["event"], told["task"]) == ("maintenance_not_allowed", "retention")
+    assert "permission denied for function drop_day_partition" in told["error"]
+    assert "ald-recorder database maintain --daily" in told["instead"]
 
 
 async def test_maintenance_does_all_of_it(tmp_path: Path, database: Database, connection: asyncpg.Connection) -> None:

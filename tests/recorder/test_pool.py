@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from recorder.cli.fault_lab.proxy import Proxy
 from recorder.database import Database, DatabaseSettings
 from recorder.definition_file import read_definition_file
 from recorder.definition_import import write
@@ -14,7 +15,6 @@ from recorder.errors import DatabaseError, DefinitionsError
 from recorder.single_flight import SingleFlight
 from simulator import parameter_map
 from sql import QUERIES
-from tests.recorder.proxy import Proxy
 
 OF_MIGRATIONS = {"prepare_migration_session", "become_owner_of_schema", "set_lock_timeout", "try_migration_lock"}
 """Whose connection is closed afterwards."""

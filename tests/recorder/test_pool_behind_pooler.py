@@ -10,7 +10,8 @@ from recorder.definition_file import read_definition_file
 from recorder.definition_import import write
 from recorder.definitions import load_definitions
 from recorder.errors import DatabaseError, DatabaseUnreachableError
-from recorder.writer import PREPARED, WriterState
+from recorder.statements import PREPARED
+from recorder.writer import WriterState
 from simulator import parameter_map
 from tests.recorder.entries import points, run_started
 from tests.recorder.writing import desk

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from recorder.care.summaries import summarise_ended_runs
 from recorder.database import single_session
+from recorder.entry import Entry, EntryKind
 from recorder.quarantine_retry import Retried, read_quarantine, readable, retry
-from tests.recorder.entries import NOON_US, event, points
+from tests.recorder.entries import NOON_US, PROCESS, event, points, run_started
 from tests.recorder.test_quarantine import NO_NAN, kept, stored_and_counted, with_values
 from tests.recorder.writing import Desk, desk
 
@@ -56,6 +58,27 @@ async def test_what_is_still_refused_stays_and_what_is_accepted_leaves(full: Des
     assert found["occurred_at"].timestamp() * 1_000_000 == NOON_US
     assert await retried(full, database_url) == Retried(refused=1)
     assert await stored_and_counted(full) == (6, 6, 3)
+
+
+async def test_a_run_is_audited_and_summarised_again_with_what_came_back(tmp_path: Path, database_url: str) -> None:
+    """Else its summary would say for ever that the points are not there."""
+    ended = {"event": "run_ended", "process_id": PROCESS, "status": "completed", "ended_us": NOON_US + 1_000_000}
+    summary = "SELECT points FROM process_run_summaries WHERE step = -1 AND parameter_id = 2"
+    async with desk(tmp_path, database_url) as d:
+        await d.sql.execute(NO_NAN)
+        entries = [run_started(), with_values(0, [0.0, 1.0]), with_values(1, [0.0, np.nan])]
+        await d.spool.append([*entries, Entry(kind=EntryKind.PROCESS, header=ended)])
+        d.start()
+        await d.drained()
+        assert await summarise_ended_runs(database_url, "ald") == [PROCESS]
+        await d.sql.execute("UPDATE process_runs SET audited_at = now()")
+        assert await d.sql.fetchval(summary) == 1
+        await d.sql.execute("ALTER TABLE process_data_points DROP CONSTRAINT no_nan")
+        assert await retried(d, database_url) == Retried(rows=1)
+        [run] = await d.sql.fetch("SELECT audited_at, summarised_at FROM process_runs WHERE id = $1", PROCESS)
+        assert tuple(run) == (None, None)
+        assert await summarise_ended_runs(database_url, "ald") == [PROCESS]
+        assert await d.sql.fetchval(summary) == 2
 
 
 async def test_certain_ids_alone_are_tried(full: Desk, database_url: str) -> None:

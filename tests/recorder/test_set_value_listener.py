@@ -8,11 +8,11 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from recorder.cli.fault_lab.proxy import Proxy
 from recorder.database import Database, DatabaseSettings, connect_once
 from recorder.set_value_listener import SetValueListener
 from recorder.set_value_source import DatabaseSetValues
 from recorder.set_values import SetValues
-from tests.recorder.proxy import Proxy
 
 COUNT = 600
 """More than the ids that one notice carries."""

@@ -32,7 +32,8 @@ async def everything(spool: Spool, after: int = 0) -> list[Entry]:
 
 
 def refuse(spool: Spool) -> None:
-    """Let the disk be full."""
+    """Let the disk refuse whatever makes the file grow; there is no reserve to be given back."""
+    spool._appender._reserve.path.unlink(missing_ok=True)
     writer = spool._store._writer
     writer.execute(f"PRAGMA max_page_count = {writer.execute('PRAGMA page_count').fetchone()[0]}")
 

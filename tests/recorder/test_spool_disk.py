@@ -16,6 +16,7 @@ from hal.memory import MemoryDevice
 from recorder.entry import EntryKind, Outcome
 from recorder.errors import SpoolError
 from recorder.spool import Spool
+from recorder.vitals import is_disk_full
 from tests.recorder.entries import points, run_started
 from tests.recorder.fake_time import FakeTime
 from tests.recorder.sampling import bench
@@ -63,13 +64,14 @@ def fill(place: Path) -> Path:
 
 
 async def test_a_full_disk_costs_rows_by_count_and_nothing_when_there_is_space_again(small_disk: Path) -> None:
-    """ENOSPC of a real file system: it lives, counts each slot under its cause, and recovers by itself."""
+    """ENOSPC of a real file system, without a reserve: it lives, counts each slot by cause, and recovers by itself."""
     lines: list[str] = []
     path = small_disk / "spool.sqlite3"
     lost = 0
     async with Spool(path, max_bytes=ROOMY, on_failure=lines.append) as spool:
         for number in range(10):
             await spool.append([points(number, rows=200)])
+        path.with_suffix(".reserve").unlink()
         ballast = await asyncio.to_thread(fill, small_disk)
         for number in range(10, 100):
             try:
@@ -77,6 +79,7 @@ async def test_a_full_disk_costs_rows_by_count_and_nothing_when_there_is_space_a
             except SpoolError as error:
                 lost += 1
                 assert "rows are being lost and counted" in str(error)  # noqa: PT017  (some of them succeed)
+                assert is_disk_full(error.__cause__)  # noqa: PT017  (no reason to restart the recorder)
         await asyncio.gather(spool.append([run_started()]), return_exceptions=True)
         assert lost > 10
         ballast.unlink()
@@ -90,6 +93,81 @@ async def test_a_full_disk_costs_rows_by_count_and_nothing_when_there_is_space_a
             (Outcome.SHED, "spool_write"): lost,
         }
         assert run_started() in [s.entry for s in await spool.peek(after=0, max_rows=10**9)]
+
+
+async def test_a_spool_that_fills_its_own_disk_goes_on_in_what_it_has(small_disk: Path) -> None:
+    """The reserve is given back: the oldest goes for the newest, all of it counted; what is acknowledged makes room."""
+    lines: list[str] = []
+    path = small_disk / "spool.sqlite3"
+    scans = 0
+
+    async def append(spool: Spool, count: int) -> None:
+        nonlocal scans
+        for number in range(scans, scans + count):
+            await spool.append([points(number, rows=200)])
+        scans += count
+
+    async with Spool(path, max_bytes=ROOMY, on_failure=lines.append) as spool:
+        assert path.with_suffix(".reserve").stat().st_size > 0
+        await append(spool, 600)  # 6 MB
+        assert not path.with_suffix(".reserve").exists()
+        assert len(lines) == 1
+        assert "the disk is full" in lines[0]
+        assert 0 < spool.shed_entries < scans
+        before = spool.shed_entries
+        # ballast beside it changes nothing: the log is written over, and the file has its pages
+        await asyncio.to_thread(fill, small_disk)
+        await append(spool, 200)
+        assert spool.shed_entries > before
+        found = await spool.peek(after=0, max_rows=10**9)
+        assert found[-1].entry == points(scans - 1, rows=200)
+        assert await slots_of(spool) == {
+            (Outcome.COMPLETED, ""): len([one for one in found if one.entry.rows]),
+            (Outcome.SHED, "spool_full"): scans - len([one for one in found if one.entry.rows]),
+        }
+        spool.acknowledge(found[-1].sequence)
+        shed = spool.shed_entries
+        await append(spool, 20)
+        assert spool.shed_entries == shed, "there is room again for what comes"
+    async with Spool(path, max_bytes=ROOMY, on_failure=lines.append) as spool:
+        await append(spool, 100)
+        assert spool.depth.entries == 120
+
+
+async def test_a_full_disk_holds_up_nothing_while_the_database_takes_what_comes(small_disk: Path) -> None:
+    """Somebody else filled it: entries come and go in the file as it is, and with room the reserve is made again."""
+    lines: list[str] = []
+    path = small_disk / "spool.sqlite3"
+    async with Spool(path, max_bytes=ROOMY, on_failure=lines.append) as spool:
+        sequence = await spool.append([points(0, rows=200)])
+        ballast = await asyncio.to_thread(fill, small_disk)
+        for number in range(1, 400):
+            spool.acknowledge(sequence)
+            sequence = await spool.append([points(number, rows=200)])
+        assert spool.shed_entries == 0
+        assert len(lines) == 1
+        assert not path.with_suffix(".reserve").exists()
+        await asyncio.to_thread(ballast.unlink)
+        spool._appender._looked_s = 0
+        await spool.append([points(400, rows=200)])
+        assert path.with_suffix(".reserve").stat().st_size > 0
+        assert spool._store.limit_bytes > _DISK_BYTES, "the file may grow again"
+
+
+async def test_a_recorder_starts_on_a_full_disk(small_disk: Path) -> None:
+    """With the space of the reserve that its predecessor made; what waits is there, and more comes."""
+    lines: list[str] = []
+    path = small_disk / "spool.sqlite3"
+    async with Spool(path, max_bytes=ROOMY) as spool:
+        for number in range(10):
+            await spool.append([points(number, rows=200)])
+    await asyncio.to_thread(fill, small_disk)
+    async with Spool(path, max_bytes=ROOMY, on_failure=lines.append) as spool:
+        for number in range(10, 20):
+            await spool.append([points(number, rows=200)])
+        assert await slots_of(spool) == {(Outcome.COMPLETED, ""): 20}
+    assert len(lines) == 1
+    assert "the disk is full" in lines[0]
 
 
 async def test_a_disk_that_stands_still_costs_no_slot(tmp_path: Path) -> None:

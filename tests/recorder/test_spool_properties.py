@@ -40,10 +40,11 @@ class SpoolMachine(RuleBasedStateMachine):
         self.committed: list[SpooledEntry] = []
         self.position = 0
         self.state: dict[str, int] = {}
+        self.kept_bytes = SMALL // 8
         self.spool = self.open()
 
     def open(self) -> Spool:
-        return self.runner.run(Spool(self.path, max_bytes=SMALL).__aenter__())
+        return self.runner.run(Spool(self.path, max_bytes=SMALL, keep_bytes=self.kept_bytes).__aenter__())
 
     @rule(kinds=st.lists(KINDS, min_size=1, max_size=25))
     def append(self, kinds: list[str]) -> None:
@@ -89,10 +90,24 @@ class SpoolMachine(RuleBasedStateMachine):
         self.spool.acknowledge(self.position)
         self.spool.claimed(self.position, self.spool.lineage[1])
 
-    @rule()
-    def reopen(self) -> None:
+    @rule(kept_bytes=st.sampled_from([0, SMALL // 16, SMALL // 8]))
+    def reopen(self, kept_bytes: int) -> None:
         self.runner.run(self.spool.__aexit__(None, None, None))
+        self.kept_bytes = kept_bytes
         self.spool = self.open()
+
+    @rule(back=st.integers(0, 12))
+    def restore(self, back: int) -> None:
+        """The database is put back to an older backup: what the file still has is given to it again."""
+        sequences = [spooled.sequence for spooled in self.committed]
+        watermark = sequences[-back - 1] if back < len(sequences) else 0
+        if watermark >= self.spool.acknowledged:
+            return
+        kept_after = self.runner.run(self.spool.take_back(watermark))
+        assert watermark <= kept_after <= self.position
+        self.committed = [spooled for spooled in self.committed if spooled.sequence <= kept_after]
+        self.position = kept_after
+        self.spool.claimed(kept_after, self.spool.lineage[1])
 
     @rule()
     def crash(self) -> None:

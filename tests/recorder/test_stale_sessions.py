@@ -12,12 +12,12 @@ from typing import Any
 import asyncpg
 import pytest
 
+from recorder.cli.fault_lab.proxy import Proxy
 from recorder.database import Database, DatabaseSettings, connect_once
 from recorder.holder import Holder
 from recorder.keepalive import keep_alive, server_keepalives
 from recorder.writer import WriterState
 from tests.recorder.entries import points
-from tests.recorder.proxy import Proxy
 from tests.recorder.writing import Desk, desk
 
 BACK_S = 5.0
@@ -134,7 +134,10 @@ async def test_our_own_lost_connection_does_not_hold_us_up(tmp_path: Path, proxy
 
 async def session_that_writes(d: Desk) -> list[int]:
     """The session that moved the watermark last."""
-    query = "SELECT pid FROM pg_stat_activity WHERE query LIKE '%advance_stream%' AND pid <> pg_backend_pid()"
+    query = (
+        "SELECT pid FROM pg_stat_activity"
+        " WHERE query LIKE '%advance_stream%' AND pid <> pg_backend_pid() AND datname = current_database()"
+    )
     return [row["pid"] for row in await d.sql.fetch(query)]
 
 
@@ -213,21 +216,19 @@ async def test_a_session_asks_the_server_to_drop_a_silent_client(database_url: s
     assert asked["tcp_user_timeout"] == "10000"
 
 
-async def test_a_session_over_tcp_notices_a_silent_server(short_directory: Path, database_url: str) -> None:
+async def test_a_session_over_tcp_notices_a_silent_server(database_url: str) -> None:
     """The options are set on the real socket of each pooled connection."""
-    async with Proxy(database_url, short_directory).listening(over_tcp=True) as proxy:
+    async with Proxy(database_url).listening() as proxy:
         _, options = await settings_of(proxy.url, dead_after_s=6)
     if sys.platform == "linux":
         assert options == [1, 3, 1, 3, 6000]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="TCP_USER_TIMEOUT is Linux's")
-async def test_a_server_that_takes_nothing_any_more_is_given_up_in_time(
-    tmp_path: Path, short_directory: Path, database_url: str
-) -> None:
+async def test_a_server_that_takes_nothing_any_more_is_given_up_in_time(tmp_path: Path, database_url: str) -> None:
     """A large COPY into a line that has died: the kernel ends it, long before the statement times out."""
     async with (
-        Proxy(database_url, short_directory).listening(over_tcp=True) as proxy,
+        Proxy(database_url).listening() as proxy,
         desk(tmp_path, proxy.url, sql_url=database_url, dead_after_s=2) as d,
     ):
         d.start()

@@ -10,15 +10,19 @@ from typing import Any
 
 import pytest
 
+from recorder.cli.fault_lab.proxy import Proxy, confirms_commit
 from recorder.database import connect_once
 from recorder.entry import Entry, EntryKind
 from recorder.spool import Spool
 from recorder.writer import WriterState
 from tests.recorder.entries import NOON_US, PROCESS, event, points, run_started
-from tests.recorder.proxy import Proxy, confirms_commit
 from tests.recorder.writing import Desk, desk
 
-TERMINATE = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'ald-recorder/%'"
+TERMINATE = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+ WHERE application_name LIKE 'ald-recorder/%' AND datname = current_database()
+"""
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 
 
 @pytest.fixture
@@ -73,9 +77,8 @@ async def test_a_session_killed_in_mid_commit_stores_nothing_of_it(tmp_path: Pat
             await blocker.execute("BEGIN")
             await blocker.execute("SELECT FROM recorder_streams FOR UPDATE")
             await d.spool.append([points(1), points(2)])
-            waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
             async with asyncio.timeout(10):
-                while not await d.sql.fetchval(waiting):
+                while not await d.sql.fetchval(WAITING):
                     pass
             await kill_backends(d)
             await d.away()
@@ -206,7 +209,12 @@ async def test_a_database_put_back_from_a_backup_is_recorded_with_what_it_lost(
         assert await events(d) == [
             (
                 "database_restored",
-                {"stream_id": str(d.spool.stream_id), "lost_after_sequence": 2, "lost_to_sequence": 6},
+                {
+                    "stream_id": str(d.spool.stream_id),
+                    "lost_after_sequence": 2,
+                    "lost_to_sequence": 6,
+                    "confirmed_to_sequence": 6,
+                },
             )
         ]
         assert await d.watermark() == 7
@@ -233,10 +241,49 @@ async def test_entries_that_a_restored_database_lost_are_sent_again_where_the_fi
         assert await events(d) == [
             (
                 "database_restored",
-                {"stream_id": str(d.spool.stream_id), "lost_after_sequence": 1, "lost_to_sequence": 2},
+                {
+                    "stream_id": str(d.spool.stream_id),
+                    "lost_after_sequence": 1,
+                    "lost_to_sequence": 2,
+                    "confirmed_to_sequence": 6,
+                },
             )
         ]
         assert await d.watermark() == 7
+
+
+async def test_what_is_kept_of_confirmed_entries_is_sent_again_to_a_restored_database(
+    tmp_path: Path, database_url: str
+) -> None:
+    """With room for them nothing is lost: not by an older backup, and not by a crash of the recorder in between."""
+    path = tmp_path / "kept.sqlite3"
+    async with (
+        Spool(path, max_bytes=10**8, keep_bytes=10**7) as spool,
+        desk(tmp_path, database_url, spool=spool) as d,
+    ):
+        d.start()
+        for number in range(20):
+            await spool.append([points(number)])
+            await d.drained()
+        assert spool.depth.entries == 0
+    async with (
+        Spool(path, max_bytes=10**8, keep_bytes=10**7) as spool,
+        desk(tmp_path, database_url, spool=spool) as d,
+    ):
+        await d.sql.execute("DELETE FROM process_data_points WHERE value >= 3")
+        await d.sql.execute("UPDATE recorder_streams SET last_sequence = 3")
+        await spool.append([points(20)])
+        d.start()
+        await d.drained()
+        assert await d.values() == list(range(21))
+        assert await d.watermark() == spool.acknowledged == 21
+        [(kind, detail)] = await events(d)
+        assert kind == "database_restored"
+        assert (detail["lost_after_sequence"], detail["lost_to_sequence"], detail["confirmed_to_sequence"]) == (
+            3,
+            3,
+            20,
+        )
 
 
 async def events(d: Desk) -> list[tuple[str, Any]]:
@@ -354,9 +401,8 @@ async def test_a_claim_waits_for_a_transaction_that_is_still_in_flight(
             await stale.execute("BEGIN")
             await stale.execute("SELECT advance_stream($1, $2, 1, 2, '[]')", d.spool.stream_id, d.writer.epoch)
             d.start()
-            waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
             async with asyncio.timeout(10):
-                while not await d.sql.fetchval(waiting):
+                while not await d.sql.fetchval(WAITING):
                     pass
             await stale.execute(end)
         finally:

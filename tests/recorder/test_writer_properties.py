@@ -20,11 +20,11 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
+from recorder.cli.fault_lab.proxy import Proxy, confirms_commit
 from recorder.database import connect_once
 from recorder.entry import Entry
 from recorder.spool import Spool
 from tests.recorder.entries import event, points
-from tests.recorder.proxy import Proxy, confirms_commit
 from tests.recorder.test_quarantine import NO_NAN, with_values
 from tests.recorder.writing import Desk, desk
 
@@ -81,7 +81,10 @@ class RecorderMachine(RuleBasedStateMachine):
 
     async def begin(self) -> None:
         self.life = AsyncExitStack()
-        self.spool = await self.life.enter_async_context(Spool(self.path, max_bytes=MOST_BYTES))
+        self.spool = await self.life.enter_async_context(
+            # every other life keeps some of what is confirmed, so that a restored database gets it again
+            Spool(self.path, max_bytes=MOST_BYTES, keep_bytes=MOST_BYTES // 8 * (self.lives % 2))
+        )
         self.desk: Desk = await self.life.enter_async_context(
             desk(self.folder, self.proxy.url, sql_url=self.url, spool=self.spool)
         )

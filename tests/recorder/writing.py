@@ -15,7 +15,8 @@ from recorder.database import Database, DatabaseSettings, connect_once
 from recorder.holder import Holder
 from recorder.latency import LatencyRecorder, Mark
 from recorder.spool import Spool
-from recorder.writer import PREPARED, Writer, WriterState
+from recorder.statements import PREPARED
+from recorder.writer import Writer, WriterState
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -161,6 +161,7 @@ async def test_a_client_that_reads_no_answers_is_read_no_further() -> None:
         greedy.transport.abort()
 
 
+@pytest.mark.alone
 async def test_a_slow_unit_delays_only_its_own_answers() -> None:
     """Unit 2 takes 150 ms for each; unit 1, asked later on the same connection, has answered long before."""
     loop = asyncio.get_running_loop()

@@ -7,6 +7,8 @@ from typing import Any
 import asyncpg
 import pytest
 
+from sql import QUERIES
+
 PARAMETERS = 5_000
 
 FILL_DEFINITIONS = """
@@ -81,6 +83,15 @@ async def test_set_values_and_limits_come_from_the_index_alone(filled: asyncpg.C
     assert node["Node Type"] == "Index Only Scan"
     assert node["Index Name"] == "idx_component_parameters_id_set_value"
     assert node["Heap Fetches"] == 0
+
+
+async def test_the_set_values_of_some_parameters_read_no_table_whole(filled: asyncpg.Connection) -> None:
+    """The statement itself, which asks for tolerance and rights too: what changed is looked up by its ids."""
+    await filled.execute(f"PREPARE some_set_values AS {QUERIES['set_values_by_id'].text}")
+    plan = await nodes(filled, "EXECUTE some_set_values('{17,1234,4321}')")
+    scanned = {node["Relation Name"] for node in plan if node["Node Type"] == "Seq Scan"}
+    assert "component_parameters" not in scanned
+    assert indexes(plan) & {"component_parameters_pkey", "idx_component_parameters_id_set_value"}
 
 
 async def test_points_of_a_run_come_by_index_from_its_days_alone(filled: asyncpg.Connection) -> None:

@@ -10,9 +10,9 @@ from typing import Any
 import asyncpg
 import pytest
 
+from recorder.cli.fault_lab.proxy import Proxy
 from recorder.database import Database, DatabaseSettings, Session
 from sql import QUERIES
-from tests.recorder.proxy import Proxy
 from tests.sql.conftest import Connect
 from tests.sql.test_plans import indexes
 

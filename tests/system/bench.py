@@ -27,7 +27,8 @@ from recorder.recording import Recording, Roles
 from recorder.run import RunContext
 from recorder.sampler import Sampler
 from recorder.spool import Spool
-from recorder.writer import PREPARED, Writer
+from recorder.statements import PREPARED
+from recorder.writer import Writer
 
 MACHINE = "Bench tool"
 

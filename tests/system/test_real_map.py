@@ -20,7 +20,10 @@ REAL_MAP: Final = Path(__file__).parents[3] / "shared" / "data" / "ald_plc_map.c
 SLOTS: Final = 600 if os.environ.get("ALD_LONG_TESTS") == "1" else 30
 """A minute, or by default three seconds."""
 
-pytestmark = pytest.mark.skipif(not REAL_MAP.exists(), reason=f"the real map is not here: {REAL_MAP}")
+pytestmark = [
+    pytest.mark.alone,
+    pytest.mark.skipif(not REAL_MAP.exists(), reason=f"the real map is not here: {REAL_MAP}"),
+]
 
 
 @pytest.fixture

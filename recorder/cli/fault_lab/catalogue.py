@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from recorder.cli.fault_lab import clock, content, crash, order, outage, storage, wire
+from recorder.cli.fault_lab import clock, content, crash, order, outage, set_values, storage, wire
 from recorder.cli.fault_lab.scenario import Scenario
 
 SCENARIOS: Final[tuple[Scenario, ...]] = (
@@ -13,4 +13,5 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
     *content.SCENARIOS,
     *clock.SCENARIOS,
     *order.SCENARIOS,
+    *set_values.SCENARIOS,
 )

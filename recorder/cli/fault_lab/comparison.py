@@ -11,7 +11,7 @@ from recorder.cli.fault_lab.stored import StoredScan
 ALTERED: Final = "the tool's own answer was broken by the injected fault"
 MEASURED: Final = "read at a start to measure the round trip, before the first slot"
 IN_FLIGHT: Final = "was being read, or was on its way to the disk, as the recorder was killed"
-PROBED: Final = "asked only whether an address that was refused answers again"
+PROBED: Final = "asked for less than a scan: an address that was refused, or a set-value that was written"
 UNEXPLAINED: Final = "UNEXPLAINED"
 MEASURED_SCANS: Final = 3
 """Scans of each plan that the recorder makes before its first slot; see `recorder.overload`."""

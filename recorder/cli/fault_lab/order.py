@@ -9,6 +9,7 @@ from recorder.cli.fault_lab.lab import Lab
 from recorder.cli.fault_lab.older_spool import write_older_spool
 from recorder.cli.fault_lab.scenario import Check, Findings, Scenario
 from recorder.cli.fault_lab.spool_file import read_spool
+from recorder.cli.fault_lab.waiting import DEADLINE_S
 
 _SMALL_COMMITS: Final = {"writer": {"max_rows": 100, "backoff_max_s": 0.1}}
 _OUTSIDE: Final = 3
@@ -55,7 +56,7 @@ async def _two_recorders(lab: Lab, chance: Random) -> Findings:
         second = await plant.add_recorder("same-folder")
         second.data_directory.symlink_to(plant.recorder.data_directory)
         await second.start()
-        status = await second.process.ended(deadline_s=30)
+        status = await second.process.ended(deadline_s=DEADLINE_S)
         told = second.log_path.read_text(encoding="utf-8").strip().splitlines()
         names_first = bool(told) and f"process {plant.recorder.process.pid}" in told[-1]
         plant.did(f"a second recorder on the same folder: ended with status {status}")

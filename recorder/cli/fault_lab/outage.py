@@ -3,7 +3,8 @@
 import asyncio
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -66,45 +67,96 @@ def _beyond(rows: int) -> Callable[[dict[str, Any]], bool]:
     return lambda picture: picture["writer"]["rows"] > rows
 
 
-async def _restored(lab: Lab, chance: Random) -> Findings:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _PutBack:
+    """When PostgreSQL was copied and put back, and what the recorder says of it: events, and entries."""
+
+    from_ns: int
+    until_ns: int
+    events: int
+    lost: int
+    sent_again: int
+
+
+async def _put_back(lab: Lab, plant: Plant, chance: Random, *, between: Callable[[], Awaitable[object]]) -> _PutBack:
+    """Copy PostgreSQL's data, let the recorder write on, and put the copy back.
+
+    Args:
+        lab: whose PostgreSQL it is.
+        plant: of the scenario, not started.
+        chance: when what happens.
+        between: called when it writes on.
+    """
     backup = lab.folder / "backup"
     cluster = lab.server.data_directory / "cluster"
-    async with lab.plant("database-restored", seed=chance.randrange(10**6)) as plant:
-        await plant.start()
-        await plant.wait(chance.uniform(0.5, 1.0))
-        lab.server.stop("fast")
-        from_ns = plant.did("PostgreSQL stopped, its data copied, started again")
-        _copy_folder(cluster, backup)
-        lab.server.start()
-        await plant.wait(lab.choose(short=1.5, long=20.0) + chance.random())
-        await plant.recorder.until("the database", lambda picture: picture["writer"]["state"] == "writing")
-        await _until_written(plant, 5)
-        lab.server.stop("fast")
-        until_ns = plant.did("PostgreSQL stopped, the older copy put back, started again")
-        shutil.rmtree(cluster)
-        _copy_folder(backup, cluster)
-        shutil.rmtree(backup)
-        lab.server.start()
-        await plant.recorder.until("the database", lambda picture: picture["writer"]["state"] == "writing")
-        await plant.finish()
-        books = await plant.books()
-        restored = books.events_of("database_restored")
-        missing = sum(e["detail"]["lost_to_sequence"] - e["detail"]["lost_after_sequence"] for e in restored)
+    await plant.start()
+    await plant.wait(chance.uniform(0.5, 1.0))
+    lab.server.stop("fast")
+    from_ns = plant.did("PostgreSQL stopped, its data copied, started again")
+    _copy_folder(cluster, backup)
+    lab.server.start()
+    await plant.recorder.until("the database", lambda picture: picture["writer"]["state"] == "writing")
+    await between()
+    await plant.wait(lab.choose(short=1.5, long=20.0) + chance.random())
+    await _until_written(plant, 5)
+    lab.server.stop("fast")
+    until_ns = plant.did("PostgreSQL stopped, the older copy put back, started again")
+    shutil.rmtree(cluster)
+    _copy_folder(backup, cluster)
+    shutil.rmtree(backup)
+    lab.server.start()
+    await plant.recorder.until("the database", lambda picture: picture["writer"]["state"] == "writing")
+    await plant.finish()
+    restored = (await plant.books()).events_of("database_restored")
+    return _PutBack(
+        from_ns=from_ns,
+        until_ns=until_ns,
+        events=len(restored),
+        lost=sum(e["detail"]["lost_to_sequence"] - e["detail"]["lost_after_sequence"] for e in restored),
+        sent_again=sum(e["detail"]["confirmed_to_sequence"] - e["detail"]["lost_to_sequence"] for e in restored),
+    )
+
+
+async def _restored(lab: Lab, chance: Random) -> Findings:
+    settings = {"spool": {"keep_acknowledged_mib": 0}}
+    async with lab.plant("database-restored", seed=chance.randrange(10**6), settings=settings) as plant:
+        put_back = await _put_back(lab, plant, chance, between=plant.recorder.status)
         return await plant.judge(
             explanations=[
                 Explanation(
                     cause="was stored after the backup that was put back",
-                    from_ns=from_ns - _SENT_BEFORE_NS,
-                    until_ns=until_ns,
-                    exactly=missing,
+                    from_ns=put_back.from_ns - _SENT_BEFORE_NS,
+                    until_ns=put_back.until_ns,
+                    exactly=put_back.lost,
                 )
             ],
             audit_may_say=("ended in no outcome",),  # that is what the database lost
             checks=[
                 Check(
                     claim="the recorder says which entries the database lost",
-                    holds=len(restored) == 1 and missing > 0,
-                    found=f"{missing} entries, in {len(restored)} events",
+                    holds=put_back.events == 1 and put_back.lost > 0,
+                    found=f"{put_back.lost} entries, in {put_back.events} events",
+                )
+            ],
+            settings={"keep_acknowledged_mib": 0},
+        )
+
+
+async def _lagging(lab: Lab, chance: Random) -> Findings:
+    async with lab.plant("lagging-copy", seed=chance.randrange(10**6)) as plant:
+
+        async def next_run() -> None:
+            await plant.recorder.ask("runs_stop")
+            plant.run = (await plant.recorder.ask("runs_start", note="fault lab, the second"))["run"]
+            plant.did("run stopped, another started")
+
+        put_back = await _put_back(lab, plant, chance, between=next_run)
+        return await plant.judge(
+            checks=[
+                Check(
+                    claim="what the copy lacked was sent again, and is on record",
+                    holds=(put_back.events, put_back.lost) == (1, 0) and put_back.sent_again > 0,
+                    found=f"{put_back.sent_again} entries, in {put_back.events} events; {put_back.lost} lost",
                 )
             ],
         )
@@ -145,8 +197,14 @@ SCENARIOS: Final = (
     ),
     Scenario(
         name="database-restored",
-        sentence="PostgreSQL is put back to an older backup while the recorder runs.",
+        sentence="PostgreSQL is put back to an older backup while the recorder runs, which keeps nothing for that.",
         promise="The loss is found and recorded with its range; all that came after it is stored, once.",
         run=_restored,
+    ),
+    Scenario(
+        name="lagging-copy",
+        sentence="PostgreSQL goes on from a copy that lags by some seconds and a change of runs, as in a failover.",
+        promise="What the copy lacks is sent again: no row is lost or stored twice.",
+        run=_lagging,
     ),
 )

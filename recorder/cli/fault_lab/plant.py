@@ -16,7 +16,7 @@ from recorder.cli.fault_lab.scenario import Check, Deed, Findings
 from recorder.cli.fault_lab.sent import sent_scans
 from recorder.cli.fault_lab.stored import Books, StoredScan, read_books, read_scans
 from recorder.cli.fault_lab.tool import Tool
-from recorder.cli.fault_lab.waiting import until
+from recorder.cli.fault_lab.waiting import DEADLINE_S, until
 from recorder.database import single_session
 from recorder.definition_file import DefinitionFile, read_definition_file
 from recorder.definition_import import write
@@ -181,13 +181,13 @@ class Plant:
         return [event["detail"]["offset_us"] / 1e6 for event in (await self.books()).events_of("clock_step")]
 
     @staticmethod
-    async def until(what: str, ask: Callable[[], Awaitable[bool]]) -> None:
+    async def until(what: str, ask: Callable[[], Awaitable[bool]], *, deadline_s: float = DEADLINE_S) -> None:
         """Wait until something holds.
 
         Raises:
             LabError: it never did.
         """
-        await until(what, ask)
+        await until(what, ask, deadline_s=deadline_s)
 
     async def judge(
         self,

@@ -76,8 +76,7 @@ class Recorder:
         """Write its configuration, and return the path."""
         lines: list[str] = []
         for section, fields in self.settings.items():
-            # a JSON string is a TOML string
-            lines += [f"[{section}]", *(f"{name} = {json.dumps(value)}" for name, value in fields.items()), ""]
+            lines += [f"[{section}]", *(f"{name} = {_toml(value)}" for name, value in fields.items()), ""]
         path = self.folder / "config.toml"
         path.write_text("\n".join(lines), encoding="utf-8")
         return path
@@ -180,3 +179,12 @@ class Recorder:
     def traces(self) -> int:
         """How many traces of errors that nobody expected are in its log."""
         return self.log_path.read_text(encoding="utf-8", errors="replace").count("Traceback")
+
+
+def _toml(value: object) -> str:
+    """A value as TOML; a JSON string, number or truth is one."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{name} = {_toml(each)}" for name, each in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return json.dumps(value)

@@ -33,7 +33,7 @@ _VALUES_COME: Final = frozenset({"slow", "word_swap", "frozen"})
 """With these every slot still brings values."""
 
 
-class _Asking:
+class Asking:
     """From now on, each new connection may ask once whether the unit answers, before slots are read again."""
 
     def __init__(self, plant: Plant) -> None:
@@ -55,14 +55,14 @@ async def _tool_away(lab: Lab, chance: Random) -> Findings:
     async with lab.plant("tool-away", seed=chance.randrange(10**6)) as plant:
         await plant.start()
         await plant.wait(chance.uniform(0.0, 1.0))
-        asking = _Asking(plant)
+        asking = Asking(plant)
         await plant.tool.stop()
         plant.did("tool switched off")
         await plant.recorder.until("failures", lambda picture: picture["scans"]["failed"] > 0)
         await plant.wait(away_s)
         await plant.tool.start()
         plant.did("tool switched on")
-        await _healthy(plant)
+        await healthy(plant)
         asked = asking.explanation()
         await plant.finish()
         failed = (await plant.books()).slots_of("failed")
@@ -91,14 +91,14 @@ async def _communication(lab: Lab, chance: Random) -> Findings:
         await plant.start()
         for words, name, fields in order:
             before = (await plant.recorder.until("status", lambda _picture: True))["scans"]
-            asking = _Asking(plant)
+            asking = Asking(plant)
             await plant.tool.inject(name, **fields)
             plant.did(f"{words} begins")
             await plant.wait(lasting_s * chance.uniform(1.0, 1.5))
             await plant.recorder.until_more_slots(2)
             await plant.tool.mend()
             plant.did(f"{words} ends")
-            after = await _healthy(plant)
+            after = await healthy(plant)
             asked.append(asking.explanation())
             failed = after["scans"]["failed"] - before["failed"]
             fits = failed == 0 if name in _VALUES_COME else failed > 0
@@ -109,7 +109,7 @@ async def _communication(lab: Lab, chance: Random) -> Findings:
         return await plant.judge(explanations=asked, checks=checks, settings={"fault_lasts_s": lasting_s})
 
 
-async def _healthy(plant: Plant) -> dict[str, Any]:
+async def healthy(plant: Plant) -> dict[str, Any]:
     """Wait until scans bring all values again; what was refused is tried again within a second."""
     done = (await plant.recorder.until("status", lambda _picture: True))["scans"]["completed"]
     return await plant.recorder.until(
@@ -126,13 +126,13 @@ async def _dead_unit(lab: Lab, chance: Random) -> Findings:
     async with lab.plant("dead-unit", seed=chance.randrange(10**6), has_heaters=True, interval_ms=500) as plant:
         await plant.start()
         await plant.wait(chance.uniform(0.0, 0.5))
-        asking = _Asking(plant)
+        asking = Asking(plant)
         await plant.tool.inject("late", seconds=30.0, unit=2)
         plant.did("unit 2 answers no more")
         await plant.wait(dead_s)
         await plant.tool.mend()
         plant.did("unit 2 answers again")
-        await _healthy(plant)
+        await healthy(plant)
         asked = asking.explanation()
         await plant.finish()
         books = await plant.books()

@@ -130,7 +130,7 @@ async def test_index_use_is_counted_by_statement(database_url: str, connection: 
     )
     session = Session(connection, database_url)
     for _ in range(20):
-        await session.fetch("run_steps", 1)
+        await session.fetch("set_values_by_id", [1])
     [line] = [line for line in (await health(database_url)).lines if line.message.startswith("index use")]
     assert (line.verdict, line.data) == (Verdict.OK, {"percent": 100.0, "calls": 20})
     await connection.execute("DROP INDEX idx_recorder_streams_recorder_epoch")

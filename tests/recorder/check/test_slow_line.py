@@ -17,6 +17,8 @@ from simulator.array_memory import ArrayMemory
 from simulator.memory import Unit
 from tests.recorder.check.slow_line import request_s, slow_line
 
+pytestmark = pytest.mark.alone
+
 HOLDING = RegisterKind.HOLDING_REGISTER
 BLOCKS = (0, 200, 400)
 FLOATS = 10

@@ -9,8 +9,7 @@ from typing import Final
 
 import pytest
 
-import recorder.__main__  # noqa: F401  (it registers all commands)
-from recorder.cli.app import main
+from recorder.__main__ import main
 
 LIMIT_S: Final = 60.0
 

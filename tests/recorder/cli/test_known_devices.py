@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-import recorder.__main__  # noqa: F401  (its commands register)
 from hal.devices import KNOWN_DEVICES
-from recorder.cli.app import main
+from recorder.__main__ import main
 from recorder.database import single_session
 from recorder.definitions import DefinitionSet, load_definitions
 

@@ -1,0 +1,95 @@
+"""One site for all tests of the api: simulated tool, recorder at 10 Hz, and the api with tokens, each a process."""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from recorder.api.app import make_app
+from recorder.api.context import open_context
+from recorder.api.tokens import Role, Tokens
+from recorder.api_config import ApiConfig
+from recorder.config import Config, DatabaseConfig, RecorderConfig
+from tests import folders
+from tests.api.api_process import ApiProcess
+from tests.console.daemon import Daemon, make_definitions
+from tests.postgres import TestServer
+from tests.system.plant import Plant
+
+WRITABLE: Final = "Process/temperature_set"
+INTERVAL_MS: Final = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """The processes, and a token of each role."""
+
+    plant: Plant
+    api: ApiProcess
+    operator_token: str
+    reader_token: str
+
+    @property
+    def anybody(self) -> httpx.Client:
+        """A client without a token."""
+        return self.api.client()
+
+    @property
+    def operator(self) -> httpx.Client:
+        """A client with the token of Ada, an operator."""
+        return self.api.client(self.operator_token)
+
+    @property
+    def reader(self) -> httpx.Client:
+        """A client with the token of Rex, who only reads."""
+        return self.api.client(self.reader_token)
+
+
+@pytest.fixture(scope="package")
+def site(database_server: TestServer) -> Iterator[Site]:
+    """A tool without a recipe of its own: runs are started and stopped by command."""
+    settings = {"api": {"port": 0, "client_timeout_s": 3.0, "max_streams": 40, "max_connections": 200}}
+    with (
+        folders.short_directory() as folder,
+        database_server.database(migrated=True) as dsn,
+        Plant(folder / "site", dsn, interval_ms=INTERVAL_MS, roles=False, speed=5, settings=settings) as plant,
+    ):
+        plant.start()
+        tokens = Tokens(plant.data_directory / "tokens.json")
+        operator_token, reader_token = tokens.create("Ada", Role.OPERATOR), tokens.create("Rex", Role.READER)
+        with ApiProcess(plant.config_path) as api:
+            yield Site(plant=plant, api=api, operator_token=operator_token, reader_token=reader_token)
+
+
+@pytest.fixture
+def daemon(short_directory: Path) -> Daemon:
+    """A recorder that a test speaks for, on the control socket of `config`; a test lets it serve."""
+    return Daemon(path=short_directory / "control.sock", definitions=make_definitions(30))
+
+
+@pytest.fixture
+def make_config(short_directory: Path) -> Callable[..., Config]:
+    """Make configurations of an api on that control socket, whose database is not there."""
+
+    def make(**api: object) -> Config:
+        return Config(
+            recorder=RecorderConfig(data_directory=short_directory),
+            database=DatabaseConfig(dsn=SecretStr("postgresql://nobody@127.0.0.1:1/none")),
+            api=ApiConfig.model_validate(api),
+        )
+
+    return make
+
+
+@asynccontextmanager
+async def client_of(config: Config, *, host: str = "localhost:8020") -> AsyncIterator[httpx.AsyncClient]:
+    """A client of an api in this very process."""
+    async with open_context(config) as context:
+        transport = httpx.ASGITransport(make_app(context), raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url=f"http://{host}") as client:
+            yield client
