@@ -255,6 +255,6 @@ def _clock(is_synchronised: bool | None, unknown: str) -> Text:
 
 def _lag(status: StatusPicture, unknown: str) -> str:
     lag = status.event_loop_lag_ms
-    if isinstance(lag, StagePicture):
-        lag = lag.p99
-    return unknown if lag is None else f"{milliseconds(lag)} ms"
+    if lag is None or lag.late.p99 is None:
+        return unknown
+    return f"{milliseconds(lag.late.p99)} ms"

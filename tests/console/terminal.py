@@ -35,7 +35,7 @@ class Terminal:
         self._environment = {**environment, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
         self._is_closed = False
         # the window outlives the program, so that what it says at its end can be read
-        line = f"{shlex.join(command)}; echo ended with $?; sleep 60"
+        line = f"{shlex.join(command)}; echo ended with $?; sleep 600"
         self._run("-u", "new-session", "-d", "-x", str(columns), "-y", str(lines), line)
 
     def _run(self, *arguments: str) -> str:
