@@ -81,6 +81,7 @@ class Desired:
         )
         self._watched = definitions.version, settings.drift_after_s
         self.drift = self._watch(definitions, settings.drift_after_s)
+        recording.lookers.append(self.look)
 
     def _watch(self, definitions: DefinitionSet, after_s: float) -> DriftWatch:
         return DriftWatch(
@@ -113,6 +114,11 @@ class Desired:
     def look(self, plan: ReadPlan, scan: Scan) -> None:
         """Compare what the tool holds with what is desired."""
         self.drift.look(plan, scan)
+
+    @property
+    def is_drift_alarm(self) -> bool:
+        """Whether a set-value that is not what is desired is an alarm."""
+        return self._policy == "alarm"
 
     def recipe_state(self) -> RecipeState:
         """Whether the tool runs a recipe, or an operator a run by hand."""

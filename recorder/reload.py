@@ -14,6 +14,7 @@ import structlog
 
 from recorder import logs
 from recorder.acquisition import PlannedDevice, make_samplers, resolve_roles
+from recorder.alarms import Alarms
 from recorder.config import Config
 from recorder.config_changes import ConfigChanges, changes, with_live_fields
 from recorder.control import Handler
@@ -23,6 +24,7 @@ from recorder.definitions import DefinitionSet
 from recorder.desired import Desired
 from recorder.errors import DatabaseError, RecorderError, UsageError
 from recorder.event_log import EventLog
+from recorder.limit_watch import limits_of
 from recorder.notify import ServiceManager
 from recorder.recording import Recording, Roles
 from recorder.replan import Replanned, replan
@@ -50,6 +52,7 @@ class Running:
     samplers: list[Sampler]
     recording: Recording
     desired: Desired
+    alarms: Alarms
     watching: Watching
     events: EventLog
     handlers: MutableMapping[str, Handler]
@@ -151,6 +154,7 @@ class Reload:
         except DatabaseError as error:
             kept = str(error)
         roles = resolve_roles(config.process, definitions)
+        limits_of(config.alarms, definitions)  # refused as a whole where one is on what is not there
         is_same = definitions.version == running.definitions.version and roles == running.recording.roles
         replanned = None
         if not is_same or any(field.startswith("devices.") for field in changed.live):
@@ -171,6 +175,7 @@ class Reload:
         running.recording.roles = prepared.roles
         running.watching.cycles_total = prepared.config.process.cycles_total
         running.desired.go_by(prepared.config, prepared.definitions)
+        running.alarms.go_by(prepared.config, prepared.definitions)
         running.handlers.update(running.handlers_of(prepared.definitions))
         if prepared.definitions.version != before.version:
             tracker = running.recording.tracker

@@ -79,13 +79,6 @@ def postgres_15_url(postgres_15_server: postgres.TestServer) -> Iterator[str]:
 
 
 @pytest.fixture
-def empty_postgres_15_url(postgres_15_server: postgres.TestServer) -> Iterator[str]:
-    """The DSN of a fresh database with nothing in it, on PostgreSQL 15."""
-    with postgres_15_server.database(migrated=False) as url:
-        yield url
-
-
-@pytest.fixture
 def pooler_url(database_url: str) -> Iterator[str]:
     """The DSN of the fresh database behind a PgBouncer in transaction mode; the test is skipped where there is none."""
     if pgbouncer.PROGRAM is None:

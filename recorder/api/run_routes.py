@@ -1,15 +1,17 @@
 """Routes of what was recorded: the list of runs, one run, its summaries and its points."""
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Header, HTTPException, Path, Query, Response
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BeforeValidator
 
 from recorder.api.accepted import best_of, has_already, takes_gzip
 from recorder.api.access import READING, Reader
 from recorder.api.cache import Answer
 from recorder.api.context import ContextOf
+from recorder.api.errors import NotFoundError
 from recorder.api.points import PointFormat
 from recorder.api.points_response import PointsResponse
 from recorder.api.problem import problems
@@ -23,6 +25,7 @@ MOST_PARAMETERS: Final = 200
 _JSON: Final = "application/json"
 _REVALIDATE: Final = "private, no-cache"
 """A client may keep an answer, and asks with its ETag whether it still holds."""
+_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 _FIRST: Final = datetime(1, 1, 2, tzinfo=UTC)
 _LAST: Final = datetime(9999, 12, 30, tzinfo=UTC)
 _NOT_MODIFIED: Final[dict[int | str, dict[str, Any]]] = {
@@ -47,12 +50,28 @@ def _without_nul(text: str) -> str:
     return text
 
 
-def _cursor(text: str) -> str:
-    RunCursor.decode(text)
+def _after(cursor: str | None) -> RunCursor:
+    """Where a page begins.
+
+    Raises:
+        NotFoundError: no page ended there.
+    """
+    if not cursor:
+        return RunCursor(started_at=_LAST, run=MOST_ID)
+    try:
+        return RunCursor.decode(cursor)
+    except ValueError as error:
+        raise NotFoundError(f"cursor: {error}") from error
+
+
+def _dated(text: object) -> object:
+    """A plain number would be taken for seconds since 1970."""
+    if isinstance(text, str) and not _DATE.match(text):
+        raise ValueError("a moment as in 2026-11-22T09:30:00Z is needed")
     return text
 
 
-Moment = Annotated[datetime, AfterValidator(_utc)]
+Moment = Annotated[datetime, BeforeValidator(_dated), AfterValidator(_utc)]
 Words = Annotated[str, AfterValidator(_without_nul)]
 Run = Annotated[int, Path(ge=0, le=MOST_ID)]
 IfNoneMatch = Annotated[str | None, Header(description="ETags of what the client has.")]
@@ -64,7 +83,7 @@ router = APIRouter(tags=["history"], dependencies=[Reader])
     "/api/runs",
     summary="The runs, newest first",
     response_model=RunPage,
-    responses={200: {"headers": _ETAG}, **_NOT_MODIFIED, **READING, **problems(429, 503)},
+    responses={200: {"headers": _ETAG}, **_NOT_MODIFIED, **READING, **problems(404, 429, 503)},
 )
 async def runs(
     *,
@@ -73,7 +92,6 @@ async def runs(
     cursor: Annotated[
         str | None,
         Query(max_length=64, description="`next` of the page before; empty for the first."),
-        AfterValidator(lambda text: _cursor(text) if text else None),
     ] = None,
     kind: Annotated[
         list[Kind] | None, Query(max_length=3, description="Recipes and runs by hand, unless said otherwise.")
@@ -95,7 +113,7 @@ async def runs(
     """
     question = RunQuestion(
         limit=limit,
-        after=RunCursor(started_at=_LAST, run=MOST_ID) if cursor is None else RunCursor.decode(cursor),
+        after=_after(cursor),
         kinds=tuple(sorted(set(kind or ("manual", "recipe")))),
         statuses=None if not status else tuple(sorted(set(status))),
         recipe=recipe,

@@ -57,6 +57,9 @@ class ConsoleApp(App[None]):
         is_unicode: whether the terminal shows more than ASCII.
         read_only: refuse all that changes anything.
         notice: a line below the tabs; empty for none.
+
+    Attributes:
+        operator: who said their name last; it is not asked for twice in a session.
     """
 
     CSS_PATH = "console.tcss"
@@ -78,6 +81,7 @@ class ConsoleApp(App[None]):
         self.encoding_is_unicode = is_unicode
         self.glyphs = UNICODE if is_unicode else ASCII
         self.read_only = read_only
+        self.operator = ""
         self._notice = notice
         self._live = Link(socket)
         # a question that takes long must not hold up what is live

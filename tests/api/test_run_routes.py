@@ -90,7 +90,7 @@ async def test_the_list_is_filtered(client: httpx.AsyncClient) -> None:
     [
         ("/api/runs", {"limit": 0}, 422, "query.limit"),
         ("/api/runs", {"limit": 201}, 422, "query.limit"),
-        ("/api/runs", {"cursor": "rubbish"}, 422, "begin without"),
+        ("/api/runs", {"cursor": "rubbish"}, 404, "cursor: it is none that a page of runs ended with; begin without"),
         ("/api/runs", {"cursor": "MS4x" * 30}, 422, "query.cursor"),
         ("/api/runs", {"kind": "unkind"}, 422, "query.kind"),
         ("/api/runs", {"search": "a\0b"}, 422, "text has no NUL"),
@@ -98,6 +98,8 @@ async def test_the_list_is_filtered(client: httpx.AsyncClient) -> None:
         ("/api/runs", {"begun_from": "0001-01-01T00:00:00+14:00"}, 422, "between the years"),
         ("/api/runs", {"begun_before": "9999-12-31T23:59:59-14:00"}, 422, "between the years"),
         ("/api/runs", {"begun_before": "yesterday"}, 422, "query.begun_before"),
+        ("/api/runs", {"begun_from": "1795000000"}, 422, "2026-11-22T09:30:00Z"),
+        (POINTS, {"end": "0.5"}, 422, "query.end"),
         ("/api/runs/4711", {}, 404, "ALD tool has no run 4711"),
         (f"/api/runs/{OTHER_RUN}", {}, 404, f"no run {OTHER_RUN}"),
         (f"/api/runs/{1 << 63}", {}, 422, "path.run"),
