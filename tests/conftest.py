@@ -6,12 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests import folders, leaks, pgbouncer, postgres
 
 SERVERS_USED = pytest.StashKey[list[str]]()
 SESSION_PROCESSES: set[int] = set()
 """Processes that live as long as the test run, and are no leak of a test."""
+
+# how long an example takes says more of what else the machine does than of the test, which has a time limit of its own
+settings.register_profile("shared machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared machine")
 
 
 def pytest_configure(config: pytest.Config) -> None:

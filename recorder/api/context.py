@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
-from recorder.api.daemon_links import DaemonLinks
+from recorder.api.daemon_links import COMMAND_S, DaemonLinks
 from recorder.api.live import Live, live
 from recorder.api.run_history import RunHistory
 from recorder.api.run_listener import heard_history
@@ -28,6 +28,8 @@ class Context:
 
     Attributes:
         database: opened by its first statement, so that the api lives while the database is away.
+        links: for what is only asked.
+        commands: for what changes something, which may take its time.
         live: status and values, asked of the daemon once for all clients.
         history: runs, from caches in front of the database.
         points: downloads of points.
@@ -36,6 +38,7 @@ class Context:
 
     config: Config
     links: DaemonLinks
+    commands: DaemonLinks
     live: Live
     tokens: Tokens
     database: Database
@@ -52,6 +55,16 @@ class Context:
             RecorderError: the daemon refused.
         """
         return await self.links.ask(command, **arguments)
+
+    async def command(self, command: str, **arguments: object) -> Any:
+        """The same for what changes something.
+
+        Raises:
+            TooBusyError: too many wait already.
+            DaemonAwayError: nobody listens, or went away, or does not answer in time.
+            RecorderError: the daemon refused.
+        """
+        return await self.commands.ask(command, **arguments)
 
 
 @asynccontextmanager
@@ -86,12 +99,14 @@ async def open_context(config: Config) -> AsyncIterator[Context]:
     try:
         async with (
             DaemonLinks(config.control_socket) as links,
+            DaemonLinks(config.control_socket, connections=2, most_waiting=16, answer_s=COMMAND_S) as commands,
             live(links, config.api) as following,
             heard_history(pool, machine=machine) as history,
         ):
             yield Context(
                 config=config,
                 links=links,
+                commands=commands,
                 live=following,
                 tokens=Tokens(config.token_file),
                 database=pool,
@@ -105,7 +120,7 @@ async def open_context(config: Config) -> AsyncIterator[Context]:
         await pool.close()
 
 
-def context_of(request: Request) -> Context:
+async def context_of(request: Request) -> Context:
     """The context of the app that answers a request."""
     context: Context = request.app.state.context
     return context

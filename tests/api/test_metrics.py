@@ -27,7 +27,9 @@ EXPECTED = """
     pool_connections pool_max_connections set_value_cache_hits_total set_value_cache_misses_total
     set_value_refreshes_total database_queries_total clock_synchronised clock_offset_seconds disk_used_ratio
     audit_failed_runs_total statement_duration_seconds_bucket daemon_resident_memory_bytes daemon_cpu_seconds_total
-    machine_memory_bytes alarms http_request_duration_seconds_bucket api_cache_hits_total api_cache_misses_total api_streams
+    machine_memory_bytes http_request_duration_seconds_bucket api_cache_hits_total api_cache_misses_total
+    api_streams
+    alarms
 """
 """What rules and dashboard ask for."""
 
