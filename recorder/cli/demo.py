@@ -119,9 +119,10 @@ def demo(
         daemon = stack.enter_context(child("run", "--config", str(config), log=daemon_log, name="recorder"))
         recorder = _Recorder(process=daemon, log=daemon_log, socket=folder / "control.sock")
         told.print("starting the recorder …")
-        run_async(_start(recorder, tool, definitions))
+        run_async(_until_ready(recorder))
         progress = _progress(told)
-        recording = _follow(recorder, tool, place, progress, patience_s=_PATIENCE_S + 2 * tool.run_duration_s / speed)
+        patience_s = _PATIENCE_S + 2 * tool.run_duration_s / speed
+        recording = _record(recorder, tool, definitions, place, progress, patience_s=patience_s)
         if on_screen:
             # not uvloop: textual is tested on asyncio's own
             picture = asyncio.run(watch(recorder.socket, recording, progress))
@@ -165,21 +166,28 @@ def _progress(console: Console) -> Progress:
     return Progress(*columns, console=console, transient=True)
 
 
-async def _start(recorder: _Recorder, tool: _Tool, definitions: DefinitionSet) -> None:
-    """Press the tool's start button as soon as the recorder is ready for a run."""
+async def _until_ready(recorder: _Recorder) -> None:
+    """Wait until the recorder is ready for a run."""
     deadline = Deadline(_PATIENCE_S)
     # idle: the run of a demo that was killed is ended by now, and cannot be taken for the one that is started
     while not _is_ready(await _picture(recorder.socket)):
         check_alive(recorder.process, recorder.log, "recorder")
         deadline.check("the recorder")
         await asyncio.sleep(_POLL_S)
-    await _press_start(tool, definitions)
 
 
-async def _follow(
-    recorder: _Recorder, tool: _Tool, place: DatabasePlace, progress: Progress, *, patience_s: float
+async def _record(
+    recorder: _Recorder,
+    tool: _Tool,
+    definitions: DefinitionSet,
+    place: DatabasePlace,
+    progress: Progress,
+    *,
+    patience_s: float,
 ) -> dict[str, Any]:
-    """Follow the run to its end, and return the daemon's last picture, its run id added."""
+    """Press start, follow the run to its end, and return the daemon's last picture, its run id added."""
+    # here and not earlier: a console takes a while to open, and a short run at high speed would be over by then
+    await _press_start(tool, definitions)
     deadline = Deadline(patience_s)
     bar = progress.add_task("cycles", total=tool.cycles)
     run = 0

@@ -46,12 +46,12 @@ class DemoOpener:
 
 def test_the_console_shows_the_run_until_it_is_left_and_then_the_summary(open_demo: "DemoOpener") -> None:
     """It stays when the run has ended, says so, and its q brings the same summary as ever."""
-    terminal = open_demo("--speed", "20", "--cycles", "4")
+    terminal = open_demo("--speed", "5", "--cycles", "2")
     terminal.until("LIVE", "a run of a simulated tool is recorded", deadline_s=START_S)
     terminal.until("the run has ended and all of it is stored", "LIVE", deadline_s=START_S)
     terminal.press("q")
     screen = terminal.until("audit      balances", "chamber pressure, Torr", "ended with 0", deadline_s=START_S)
-    assert "cycles     4, at 20 times" in screen
+    assert "cycles     2, at 5 times" in screen
 
 
 def test_no_console_goes_as_before(open_demo: "DemoOpener") -> None:
