@@ -13,6 +13,7 @@ from typing import Final
 from recorder.cli import app
 
 COMMANDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "alarms": ("alarms",),
     "api": ("api",),
     "bench": ("bench",),
     "check": ("check",),

@@ -67,7 +67,8 @@ class _Stretch:
             return utc_ns
         if isinstance(passed_ns, int):
             return utc_ns + min(max(passed_ns, 0), SLEW_NS) * self.slew_ppm // 1_000_000
-        return utc_ns + np.clip(passed_ns, 0, SLEW_NS) * self.slew_ppm // 1_000_000
+        # not np.clip, which takes 14 times as long for so few
+        return utc_ns + np.minimum(np.maximum(passed_ns, 0), SLEW_NS) * self.slew_ppm // 1_000_000
 
 
 class Clock:
@@ -111,8 +112,11 @@ class Clock:
         """UTC microseconds since 1970 of a monotonic time (or of an array of them)."""
         if isinstance(monotonic_ns, int):
             return self._stretch_of(monotonic_ns).utc(monotonic_ns) // 1000
-        if not self._earlier or monotonic_ns.min(initial=self._stretch.from_ns) >= self._stretch.from_ns:
+        if not self._earlier or not len(monotonic_ns):
             return self._stretch.utc(monotonic_ns) // 1000
+        first = self._stretch_of(int(monotonic_ns.min()))
+        if first is self._stretch_of(int(monotonic_ns.max())):
+            return first.utc(monotonic_ns) // 1000
         return np.array([self._stretch_of(at).utc(at) // 1000 for at in monotonic_ns.tolist()], np.int64)
 
     def _stretch_of(self, monotonic_ns: int) -> _Stretch:

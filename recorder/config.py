@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from hal.errors import DefinitionError
 from hal.limits import AddressRange
+from recorder.alarm_config import AlarmConfig
 from recorder.api_config import ApiConfig
 from recorder.errors import ConfigurationError
 from recorder.transport_config import Seconds, TransportConfig
@@ -261,6 +262,7 @@ class Config(BaseSettings):
     writer: WriterConfig = WriterConfig()
     set_values: SetValuesConfig = SetValuesConfig()
     writes: WritesConfig = WritesConfig()
+    alarms: tuple[AlarmConfig, ...] = ()
     clock: ClockConfig = ClockConfig()
     retention: RetentionConfig = RetentionConfig()
     control: ControlConfig = ControlConfig()
@@ -384,17 +386,15 @@ def _placed(path: Path, folder: Path) -> Path:
 
 
 def _first_fault(error: ValidationError, source: str) -> str:
-    faults = error.errors()
-    first = faults[0]
+    first, *others = error.errors()
     field = ".".join(str(part) for part in first["loc"]) or "configuration"
     variable = ENVIRONMENT_PREFIX + "__".join(str(part) for part in first["loc"]).upper()
     if variable in {name.upper() for name in os.environ}:
         source = f"environment {variable}"
-    message = {
-        "extra_forbidden": "there is no such field; see the annotated config.toml for all of them",
-    }.get(first["type"], first["msg"].removeprefix("Value error, "))
+    words = {"extra_forbidden": "there is no such field; see the annotated config.toml for all of them"}
+    message = words.get(first["type"], first["msg"].removeprefix("Value error, "))
     given = first.get("input")
     may_be_secret = "dsn" in field or (isinstance(given, str) and "://" in given)
     shown = f" (got {given!r})" if isinstance(given, str | int | float | bool) and not may_be_secret else ""
-    more = f"; and {len(faults) - 1} more" if len(faults) > 1 else ""
+    more = f"; and {len(others)} more" if others else ""
     return f"{source}: {field}: {message}{shown}{more}"

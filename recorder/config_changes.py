@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from recorder.config import Config, DeviceConfig
 
-_LIVE_SECTIONS: Final = ("set_values", "writes", "retention")
+_LIVE_SECTIONS: Final = ("set_values", "writes", "retention", "alarms")
 _LIVE_FIELDS: Final = {"log": frozenset({"level"}), "process": frozenset({"recipe_names", "cycles_total"})}
 _LIVE_OF_DEVICE: Final = frozenset(
     {
@@ -79,6 +79,8 @@ def _flat(config: Config) -> Mapping[str, object]:
             for name, device in value.items():
                 flat[f"devices.{name}"] = True
                 flat |= {f"devices.{name}.{field}": held for field, held in _fields_of(device)}
+        elif isinstance(value, tuple):
+            flat[section] = value
         else:
             flat |= {f"{section}.{field}": held for field, held in _fields_of(value)}
     return flat

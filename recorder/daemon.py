@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ import structlog
 from hal.device import Device
 from hal.limits import PlanLimits
 from recorder.acquisition import DeviceHooks, PlannedDevice, make_samplers, plan_devices, plan_limits, resolve_roles
+from recorder.alarms import Alarms
 from recorder.auditor import Auditor
 from recorder.clock import Clock, is_synchronised
 from recorder.clock_watch import ClockWait, ClockWatch
@@ -28,11 +30,13 @@ from recorder.hole_file import HoleFile
 from recorder.instance import only_recorder_of
 from recorder.kept_clock import start_clock
 from recorder.latency import LatencyRecorder
+from recorder.limit_watch import limits_of
 from recorder.loop_lag import LoopLag
 from recorder.maintenance import maintain
 from recorder.measured import metrics_handler
 from recorder.meeting import fit_all, meet
 from recorder.notify import ServiceManager
+from recorder.own_conditions import OwnConditions
 from recorder.probe import identify_handler, probe_handler
 from recorder.process import ProcessTracker
 from recorder.process_id import ProcessIdMint
@@ -155,6 +159,7 @@ class Daemon:
                     resolve_roles(self._config.process, definitions),
                     DeviceHooks(on_event=lambda _event: None),
                 )
+                limits_of(self._config.alarms, definitions)
             self._manager.tell("STATUS=waits for a synchronised clock")
             wait = ClockWait(wait_s=self._config.clock.wait_s, state=spool.state)
             if definitions is not None:
@@ -214,7 +219,6 @@ class Daemon:
             events=events,
             device_of=devices.get,
         )
-        recording.lookers.append(desired.look)
         writer = Writer(
             database=self._database,
             spool=spool,
@@ -227,7 +231,14 @@ class Daemon:
             backoff_max_s=config.writer.backoff_max_s,
         )
         auditor = Auditor(database=self._database, spool=spool, recorder=config.recorder.number)
-        control = self._control(recording, writer, auditor, desired)
+        alarms = Alarms(
+            config=config,
+            definitions=definitions,
+            recording=recording,
+            events=events,
+            own=partial(OwnConditions, planned=lambda: self._planned, writer=writer, auditor=auditor, desired=desired),
+        )
+        control = self._control(recording, events, writer=writer, auditor=auditor, desired=desired, alarms=alarms)
         async with control as handlers, asyncio.TaskGroup() as tasks:
             writing = tasks.create_task(writer.run(), name="writer")
             others = [tasks.create_task(item.device.run(), name=f"device {item.device.name}") for item in self._planned]
@@ -239,13 +250,14 @@ class Daemon:
                     recording.vitals, lambda: line(planned=self._planned, recording=recording, writer=writer)
                 ),
                 "desired set-values": desired.run(),
+                "alarms": alarms.run(),
             }.items():
                 others.append(tasks.create_task(work, name=name))
             self._maintain(tasks, config)
             await self._unless_stopped(meet(self._planned, config.devices))
             await self._unless_stopped(self._fit_plans(events))
             samplers = make_samplers(self._planned, recording)
-            self._tell_changed_plans(events, recording, {sampler.key for sampler in samplers})
+            events.plans_changed(recording, {sampler.key for sampler in samplers})
             sampling = [self._sample(tasks, sampler) for sampler in samplers if sampler.has_roles]
             if tracker.current is not None and not tracker.current.confirmed:
                 # ask the tool whether the run still goes on before anything else is counted to it
@@ -266,10 +278,11 @@ class Daemon:
                 samplers=samplers,
                 recording=recording,
                 desired=desired,
+                alarms=alarms,
                 watching=self._watching,
                 events=events,
                 handlers=handlers,
-                handlers_of=lambda wanted: self._watching.handlers(wanted, recording),
+                handlers_of=lambda wanted: self._watching.handlers(wanted, recording, events),
                 start=lambda sampler: sampling.append(self._sample(tasks, sampler)),
                 maintain=lambda wanted: self._maintain(tasks, wanted),
                 adopted=self._adopt,
@@ -336,20 +349,16 @@ class Daemon:
         if spool.depth.entries:
             log.warning("left_in_spool", entries=spool.depth.entries, writer=writer.state)
 
-    @staticmethod
-    def _tell_changed_plans(events: EventLog, recording: Recording, keys: set[str]) -> None:
-        """Record which devices and intervals came or went while no recorder was there, for the audit of its run."""
-        before = recording.last_slots
-        if recording.resumed is None or keys == before.keys():
-            return
-        detail = {"added": sorted(keys - before.keys()), "dropped": sorted(before.keys() - keys)}
-        events.append("plan_changed", detail)
-        for key in detail["dropped"]:
-            del before[key]
-
     @asynccontextmanager
     async def _control(
-        self, recording: Recording, writer: Writer, auditor: Auditor, desired: Desired
+        self,
+        recording: Recording,
+        events: EventLog,
+        *,
+        writer: Writer,
+        auditor: Auditor,
+        desired: Desired,
+        alarms: Alarms,
     ) -> AsyncIterator[dict[str, Handler]]:
         async def status(_request: Mapping[str, Any]) -> dict[str, Any]:
             assert self._definitions is not None
@@ -362,6 +371,7 @@ class Daemon:
                 writer=writer,
                 auditor=auditor,
                 desired=desired,
+                alarms=alarms,
                 database=self._database,
                 tally=self._watching.tally,
                 lag=self._lag,
@@ -372,11 +382,12 @@ class Daemon:
 
         assert self._definitions is not None
         handlers: dict[str, Handler] = {
-            **self._watching.handlers(self._definitions, recording),
+            **self._watching.handlers(self._definitions, recording, events),
             "status": status,
             **metrics_handler(status, latency=self._latency, database=self._database, slots=self._watching.slots),
             **run_handlers(recording),
             **desired.handlers(),
+            **alarms.handlers(),
             "probe": probe_handler(probed),
             "identify": identify_handler(probed),
         }

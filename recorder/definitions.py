@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -118,13 +119,20 @@ class DefinitionSet(BaseModel):
     machine: str
     definitions: tuple[Definition, ...]
 
-    @property
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Another set; what was worked out of this one is not of that one."""
+        copied = super().model_copy(update=update, deep=deep)
+        for name in ("version", "readable"):
+            copied.__dict__.pop(name, None)
+        return copied
+
+    @cached_property
     def version(self) -> str:
         """Hash of all that decides what is read and stored; the live set-value is no part of it."""
         content = [definition.model_dump(mode="json", exclude={"set_value"}) for definition in self.definitions]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
-    @property
+    @cached_property
     def readable(self) -> tuple[Definition, ...]:
         """Those that can be read."""
         return tuple(definition for definition in self.definitions if definition.is_configured)

@@ -81,6 +81,7 @@ class Desired:
         )
         self._watched = definitions.version, settings.drift_after_s
         self.drift = self._watch(definitions, settings.drift_after_s)
+        recording.lookers.append(self.look)
 
     def _watch(self, definitions: DefinitionSet, after_s: float) -> DriftWatch:
         return DriftWatch(
@@ -91,18 +92,22 @@ class Desired:
             is_busy=lambda: self.steps.is_busy,
         )
 
-    def go_by(self, config: Config, definitions: DefinitionSet) -> None:
-        """Go by another configuration and other definitions from now on."""
+    def another_watch(self, config: Config, definitions: DefinitionSet) -> DriftWatch | None:
+        """The watch for `go_by`, None where it stays; it takes its time, and may be made in another thread."""
+        after_s = config.set_values.drift_after_s
+        return None if self._watched == (definitions.version, after_s) else self._watch(definitions, after_s)
+
+    def go_by(self, config: Config, definitions: DefinitionSet, watch: DriftWatch | None) -> None:
+        """Go by another configuration, other definitions and another watch from now on."""
         settings = config.set_values
         self._policy = settings.on_drift
         self.set_values.set_times(
             ttl_s=settings.ttl_s, refresh_s=settings.refresh_s, stale_after_s=settings.stale_after_s
         )
         self.steps.go_by(config.writes, definitions)
-        watched = definitions.version, settings.drift_after_s
-        if watched != self._watched:  # another watch tells again of what it finds
-            self._watched = watched
-            self.drift = self._watch(definitions, settings.drift_after_s)
+        if watch is not None:  # it tells again of what it finds
+            self._watched = definitions.version, settings.drift_after_s
+            self.drift = watch
 
     async def run(self) -> None:
         """Keep the set-values fresh until cancelled."""
@@ -113,6 +118,11 @@ class Desired:
     def look(self, plan: ReadPlan, scan: Scan) -> None:
         """Compare what the tool holds with what is desired."""
         self.drift.look(plan, scan)
+
+    @property
+    def is_drift_alarm(self) -> bool:
+        """Whether a set-value that is not what is desired is an alarm."""
+        return self._policy == "alarm"
 
     def recipe_state(self) -> RecipeState:
         """Whether the tool runs a recipe, or an operator a run by hand."""

@@ -18,8 +18,8 @@ from recorder.definitions import Definition
 from recorder.set_values import SetValues
 from recorder.write_rules import target_of
 
-_LOOK_UP_NS: Final = 1_000_000_000
-"""How often the desired values of a plan are asked of the cache, where it knows nothing new: they become stale."""
+_LOOK_UP_NS: Final = 10_000_000_000
+"""How often the desired values of a plan are asked of the cache, where it knows nothing new: they age."""
 _ROUNDING: Final = 1e-6
 """Share of a value that a float32 register may round away; it holds 24 bits."""
 
@@ -50,6 +50,8 @@ class _Followed:
         desired: NaN where nothing is.
         since_ns: when they began to differ; 0 where they agree.
         told: the tool's value that was told last; NaN where none was.
+        tool: what the tool held when it was compared last, as bytes.
+        is_settled: whether nothing can come of comparing the same again: what differs was told, and no time runs.
     """
 
     definitions: Sequence[Definition]
@@ -61,6 +63,8 @@ class _Followed:
     told: npt.NDArray[np.float64]
     looked_up_ns: int = 0
     revision: int = -1
+    tool: bytes = b""
+    is_settled: bool = False
 
 
 class DriftWatch:
@@ -101,20 +105,25 @@ class DriftWatch:
         if is_known_anew or scan.started_ns - followed.looked_up_ns >= _LOOK_UP_NS:
             self._look_up(followed, scan.started_ns)
         tool = np.where(followed.is_beside, scan.set_values[followed.rows], scan.values[followed.rows])
+        seen = tool.tobytes()
+        if followed.is_settled and seen == followed.tool:  # a value whose quality became bad is another: NaN
+            return
+        followed.tool = seen
         is_read = (scan.quality[followed.rows] >= FIRST_UNCERTAIN) & np.isfinite(tool)
         differs = is_read & (np.abs(tool - followed.desired) > followed.tolerance)  # never so for a NaN
         agrees = is_read & ~differs
+        for at in np.flatnonzero(agrees & (followed.since_ns != 0)):
+            self.drifting.pop(followed.definitions[int(at)].id or 0, None)
         followed.since_ns[agrees] = 0
         followed.told[agrees] = np.nan
         began = differs & (followed.since_ns == 0)
         followed.since_ns[began] = scan.started_ns
-        for at in np.flatnonzero(agrees):
-            self.drifting.pop(followed.definitions[int(at)].id or 0, None)
         lasts = differs & (scan.started_ns - followed.since_ns >= self._after_ns)
         is_new = lasts & ~(np.abs(tool - followed.told) <= followed.tolerance)
         for at in np.flatnonzero(is_new):
             followed.told[at] = tool[at]
             self._found(followed, int(at), float(tool[at]), int(scan.monotonic_ns[followed.rows[at]]))
+        followed.is_settled = not (differs & ~lasts).any()
 
     def _found(self, followed: _Followed, at: int, tool: float, monotonic_ns: int) -> None:
         definition = followed.definitions[at]
@@ -146,6 +155,7 @@ class DriftWatch:
 
     def _look_up(self, followed: _Followed, now_ns: int) -> None:
         followed.looked_up_ns = now_ns
+        followed.is_settled = False
         followed.revision = self._set_values.revision
         for at, definition in enumerate(followed.definitions):
             held = self._set_values.held(definition.id or 0)
@@ -153,6 +163,7 @@ class DriftWatch:
             if desired != followed.desired[at]:
                 followed.since_ns[at] = 0  # what is desired now is another thing: it has its time too
                 followed.told[at] = np.nan
+                self.drifting.pop(definition.id or 0, None)
             followed.desired[at] = desired
             tolerance = held.value.tolerance if held is not None else None
             followed.tolerance[at] = (tolerance or 0.0) + abs(desired) * _ROUNDING

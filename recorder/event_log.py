@@ -1,7 +1,8 @@
 """What happens to devices, plans and set-values: told in the log, and spooled to be recorded."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from collections.abc import Set as AbstractSet
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -11,7 +12,11 @@ from recorder.acquisition import PlannedDevice
 from recorder.clock import Clock
 from recorder.entry import Entry, EntryKind
 from recorder.hole_file import HoleFile
+from recorder.recording import Recording
 from recorder.spool import Spool
+
+if TYPE_CHECKING:
+    import asyncio
 
 _OF_DEVICE: Final = {
     DeviceState.CONNECTED: "device_connected",
@@ -37,14 +42,34 @@ class EventLog:
         self._clock = clock
         self._see = see
 
-    def append(self, kind: str, detail: Mapping[str, object], *, device: str = "") -> None:
-        """Spool an event; what it is told in the log is for the caller."""
-        header = {"event": kind, "occurred_us": self._clock.now_us(), "device": device, "detail": dict(detail)}
+    def append(
+        self,
+        kind: str,
+        detail: Mapping[str, object],
+        *,
+        device: str = "",
+        process_id: int | None = None,
+        occurred_us: int | None = None,
+    ) -> "asyncio.Future[int]":
+        """Spool an event, of a process where it is named, of now where no time is; the log is for the caller.
+
+        Returns:
+            Done when it is on disk; nobody has to wait for it.
+        """
+        header: dict[str, object] = {
+            "event": kind,
+            "occurred_us": self._clock.now_us() if occurred_us is None else occurred_us,
+            "device": device,
+            "detail": dict(detail),
+        }
+        if process_id is not None:
+            header["process_id"] = process_id
         entry = Entry(kind=EntryKind.EVENT, header=header)
         self._see([entry])
         future = self._spool.append([entry])
         # a spool that cannot be written says so itself, and keeps the event for the next append
         future.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return future
 
     def warn(self, kind: str, detail: Mapping[str, object], *, device: str = "") -> None:
         """Spool an event and log it."""
@@ -70,6 +95,16 @@ class EventLog:
             if changed:
                 log.warning(kind, device=device, addresses=[str(hole) for hole in changed])
                 self.append(kind, {"addresses": [hole.to_plain() for hole in changed]}, device=device)
+
+    def plans_changed(self, recording: Recording, keys: AbstractSet[str]) -> None:
+        """Record which devices and intervals came or went while no recorder was there, for the audit of its run."""
+        before = recording.last_slots
+        if recording.resumed is None or keys == before.keys():
+            return
+        detail = {"added": sorted(keys - before.keys()), "dropped": sorted(before.keys() - keys)}
+        self.append("plan_changed", detail)
+        for key in detail["dropped"]:
+            del before[key]
 
     @staticmethod
     def plan_warnings(planned: Sequence[PlannedDevice]) -> None:

@@ -6,7 +6,7 @@ never before what was recorded already.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, Self
@@ -55,7 +55,12 @@ class KeptClock:
 
     def to_plain(self) -> dict[str, Any]:
         """As JSON-able data."""
-        return asdict(self)
+        return {
+            "boot": self.boot,
+            "monotonic_ns": self.monotonic_ns,
+            "utc_us": self.utc_us,
+            "is_worth_waiting": self.is_worth_waiting,
+        }
 
     def go_on(self, clock: Clock) -> None:
         """Set a clock so that no time of the process in force comes twice."""

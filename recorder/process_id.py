@@ -36,3 +36,8 @@ class ProcessIdMint:
             made = ((time_part + 1) << _RECORDER_BITS | self._recorder) << _SEQUENCE_BITS
         self.last = made
         return self.last
+
+
+def minted_us(process_id: int) -> int:
+    """When an id was made, UTC microseconds, to the millisecond."""
+    return ((process_id >> _RECORDER_BITS + _SEQUENCE_BITS) + EPOCH_MS) * 1000

@@ -14,6 +14,7 @@ from recorder.requests import parse_request
 KEPT: Final = 2_000
 MOST_EVENTS: Final = 200
 _TOLD_RUNS: Final = frozenset({"run_started", "run_ended"})
+_RUN_NAMES: Final = ("process_id", "run")
 _NOT_DETAIL: Final = frozenset({"event", "occurred_us", "started_us", "ended_us", "device", "detail"})
 
 
@@ -56,6 +57,10 @@ class RecentEvents:
     def down_since_us(self, device: str) -> int | None:
         """Since when a device is away, UTC microseconds; None where it is not, or since before this daemon began."""
         return self._down_since_us.get(device)
+
+    def of_run(self, process_id: int) -> list[dict[str, Any]]:
+        """What is known of a run: its begin and end, and what people wrote about it."""
+        return [event for event in self._events if process_id in (event["detail"].get(name) for name in _RUN_NAMES)]
 
     async def events(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """The next events after the one that the client knows, oldest first.

@@ -14,6 +14,7 @@ import structlog
 
 from recorder import logs
 from recorder.acquisition import PlannedDevice, make_samplers, resolve_roles
+from recorder.alarms import Alarms
 from recorder.config import Config
 from recorder.config_changes import ConfigChanges, changes, with_live_fields
 from recorder.control import Handler
@@ -21,8 +22,10 @@ from recorder.definition_diff import difference
 from recorder.definition_source import DefinitionSource
 from recorder.definitions import DefinitionSet
 from recorder.desired import Desired
+from recorder.drift import DriftWatch
 from recorder.errors import DatabaseError, RecorderError, UsageError
 from recorder.event_log import EventLog
+from recorder.limit_watch import limits_of
 from recorder.notify import ServiceManager
 from recorder.recording import Recording, Roles
 from recorder.replan import Replanned, replan
@@ -50,6 +53,7 @@ class Running:
     samplers: list[Sampler]
     recording: Recording
     desired: Desired
+    alarms: Alarms
     watching: Watching
     events: EventLog
     handlers: MutableMapping[str, Handler]
@@ -66,6 +70,8 @@ class _Prepared:
     Attributes:
         kept: why the definitions are still the old ones; empty where they were read.
         replanned: None where what is read does not change.
+        differences: of the definitions, in words.
+        drift_watch: None where it stays.
     """
 
     config: Config
@@ -74,6 +80,8 @@ class _Prepared:
     kept: str
     roles: Roles
     replanned: Replanned | None
+    differences: Mapping[str, Sequence[str]]
+    drift_watch: DriftWatch | None
 
 
 class Reload:
@@ -113,6 +121,8 @@ class Reload:
                 await self.now()
             except RecorderError:
                 continue  # told already, and what was there before goes on
+            except Exception:  # a fault of ours in a reload must not end the recording
+                log.exception("reload_failed")
 
     async def answer(self, _request: Mapping[str, Any]) -> dict[str, Any]:
         """The control command ``reload``."""
@@ -138,7 +148,7 @@ class Reload:
                 self._manager.ready()
 
     def _prepare(self) -> _Prepared:
-        """Read and examine everything; runs in another thread and touches nothing that is in use."""
+        """Read and examine everything, and make what takes time; in another thread, on nothing that is in use."""
         running = self._running
         if self._reread is None:
             raise UsageError("reload: this recorder was not started from a configuration file; restart it")
@@ -151,13 +161,22 @@ class Reload:
         except DatabaseError as error:
             kept = str(error)
         roles = resolve_roles(config.process, definitions)
+        limits_of(config.alarms, definitions)  # refused as a whole where one is on what is not there
+        _ = definitions.readable  # worked out once, and here
         is_same = definitions.version == running.definitions.version and roles == running.recording.roles
         replanned = None
         if not is_same or any(field.startswith("devices.") for field in changed.live):
             on_watch = self._on_watch
             replanned = replan(config, definitions, roles, running.planned, on_watch=on_watch)
         return _Prepared(
-            config=config, changes=changed, definitions=definitions, kept=kept, roles=roles, replanned=replanned
+            config=config,
+            changes=changed,
+            definitions=definitions,
+            kept=kept,
+            roles=roles,
+            replanned=replanned,
+            differences=_differences(running.definitions, definitions),
+            drift_watch=running.desired.another_watch(config, definitions),
         )
 
     def _on_watch(self, device: str, kind: str, detail: Mapping[str, object]) -> None:
@@ -170,7 +189,8 @@ class Reload:
         self._read_by(prepared)
         running.recording.roles = prepared.roles
         running.watching.cycles_total = prepared.config.process.cycles_total
-        running.desired.go_by(prepared.config, prepared.definitions)
+        running.desired.go_by(prepared.config, prepared.definitions, prepared.drift_watch)
+        running.alarms.go_by(prepared.config, prepared.definitions)
         running.handlers.update(running.handlers_of(prepared.definitions))
         if prepared.definitions.version != before.version:
             tracker = running.recording.tracker
@@ -215,7 +235,7 @@ class Reload:
         told = {
             "changed": list(prepared.changes.live),
             "needs_restart": list(prepared.changes.needs_restart),
-            "definitions": {"version": prepared.definitions.version, **_differences(before, prepared.definitions)},
+            "definitions": {"version": prepared.definitions.version, **prepared.differences},
             "definitions_kept": prepared.kept,
         }
         log.info("reloaded", **told)

@@ -53,7 +53,7 @@ class RunPages:
 
     def __init__(self, database: Database, machine: str) -> None:
         self._database = database
-        self._machine = machine
+        self.machine = machine
         self._one_at_a_time = asyncio.Semaphore(1)
 
     async def runs_page(self, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -67,10 +67,10 @@ class RunPages:
         until = _moment(asked.until_us) if asked.until_us else datetime.now(UTC)
         # PostgreSQL's text has no NUL
         search = asked.search.replace("\0", "")
-        page: list[Mapping[str, Any]] = await self._fetch(
-            "console_runs_page", self._machine, until, search, asked.offset, asked.limit
+        page: list[Mapping[str, Any]] = await self.fetch(
+            "console_runs_page", self.machine, until, search, asked.offset, asked.limit
         )
-        counted = await self._fetch("console_runs_count", self._machine, until, search)
+        counted = await self.fetch("console_runs_count", self.machine, until, search)
         return {
             "total": counted[0]["runs"],
             "offset": asked.offset,
@@ -94,13 +94,18 @@ class RunPages:
         """
         asked = parse_request(TrendRequest, request)
         span = (_moment(asked.from_us), _moment(max(asked.to_us, asked.from_us + 1000)))
-        rows = await self._fetch("console_trend", asked.run, asked.ids, *span, asked.parts)
+        rows = await self.fetch("console_trend", asked.run, asked.ids, *span, asked.parts)
         series: dict[int, list[Any]] = {parameter_id: [] for parameter_id in asked.ids}
         for row in rows:
             series[row["parameter_id"]].append([row["part"], row["low"], row["high"]])
         return {"from_us": asked.from_us, "to_us": asked.to_us, "parts": asked.parts, "series": series}
 
-    async def _fetch(self, query: str, *arguments: object) -> list[Mapping[str, Any]]:
+    async def fetch(self, query: str, *arguments: object) -> list[Mapping[str, Any]]:
+        """Ask the database, within the deadline and one question at a time.
+
+        Raises:
+            DatabaseError: it cannot be asked, or does not answer in time.
+        """
         try:
             # many consoles may ask, and the writer needs its connections
             async with asyncio.timeout(DEADLINE_S), self._one_at_a_time:

@@ -121,7 +121,7 @@ class SetValues:
         sleep: waits between refreshes.
 
     Attributes:
-        revision: another one each time that something may be known anew.
+        revision: another one each time that something may be known anew, or no longer.
     """
 
     def __init__(
@@ -211,6 +211,7 @@ class SetValues:
     def invalidate(self, parameter_ids: Iterable[int] | None = None) -> None:
         """Forget what is known to have changed, everything for None; what was asked for before is not trusted."""
         self._changes += 1
+        self.revision += 1
         self.counts.invalidations += 1
         if parameter_ids is None:
             self._all_changed_at = self._changes

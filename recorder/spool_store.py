@@ -395,10 +395,6 @@ class SpoolStore:
         store.set_aside = aside
         return store
 
-    def close_reader(self) -> None:
-        """End `peek`; call it where `peek` runs."""
-        self._reader.close()
-
     def close(self) -> None:
         """Close the file; entries stay."""
         self._reader.close()

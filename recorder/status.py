@@ -7,6 +7,7 @@ from typing import Any
 
 from hal.health import DeviceState
 from recorder.acquisition import PlannedDevice
+from recorder.alarms import Alarms
 from recorder.auditor import Auditor
 from recorder.config import Config
 from recorder.database import Database
@@ -41,6 +42,7 @@ def picture(
     writer: Writer,
     auditor: Auditor,
     desired: Desired,
+    alarms: Alarms,
     database: Database,
     tally: RunTally,
     lag: LoopLag,
@@ -99,8 +101,11 @@ def picture(
             **asdict(writer.totals),
         },
         "audit": auditor.picture,
+        "alarms": alarms.counts,
+        "first_alarm": alarms.first,
         "set_values": desired.picture(),
         "pool": {"size": size, "idle": idle, "max": config.database.pool_max},
+        "queries_a_minute": database.times.rate.picture(),
         "clock": {"synchronised": recording.tracker.context.clock_synchronised, "offset_us": recording.clock.offset_us},
         "definitions": {
             "parameters": len(definitions.definitions),

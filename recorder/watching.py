@@ -12,9 +12,11 @@ from recorder.database import Database
 from recorder.definitions import Definition, DefinitionSet
 from recorder.entry import Entry
 from recorder.errors import UsageError
+from recorder.event_log import EventLog
 from recorder.live_values import LiveValues
 from recorder.recent_events import RecentEvents
 from recorder.recording import Recording
+from recorder.run_notes import RunNotes
 from recorder.run_pages import RunPages
 from recorder.run_tally import RunTally
 from recorder.slot_counters import SlotCounters
@@ -57,7 +59,7 @@ class Watching:
         self.tally.see(entries)
         self.slots.see(entries)
 
-    def handlers(self, definitions: DefinitionSet, recording: Recording) -> dict[str, Handler]:
+    def handlers(self, definitions: DefinitionSet, recording: Recording, events: EventLog) -> dict[str, Handler]:
         """The commands of the control socket that this answers; from here on it sees what is spooled."""
         recording.on_spooled = self.see
         cycles = definitions.find(self.cycles_total) if self.cycles_total else None
@@ -87,6 +89,7 @@ class Watching:
 
         values = LiveValues(recording.latest, definitions, now_us=recording.clock.now_us, process=process)
         pages = RunPages(self._database, definitions.machine)
+        notes = RunNotes(recording=recording, events=events, recent=self.events, pages=pages)
         return {
             "parameters": values.parameters,
             "values": values.values,
@@ -94,6 +97,7 @@ class Watching:
             "why": why,
             "runs_page": pages.runs_page,
             "trend": pages.trend,
+            **notes.handlers(),
         }
 
     def _asked(self, definition: Definition, recording: Recording, *, is_configured: bool) -> Asked:

@@ -8,8 +8,6 @@ HEADSPACE_L: Final = 0.2
 """Gas volume over the liquid, and the line to the valve [K]."""
 EVAPORATION_L_S: Final = 0.1
 """Rate k at which the liquid fills the headspace again: a time constant of V_b/k = 2 s [K]."""
-TORR_L_OF_A_MOLE: Final = 18_280.0
-"""R T at 20 C: 62.36 Torr L/(mol K) x 293.15 K."""
 RESIDUE_SHARE: Final = 0.02
 """Below this share of its filling a bottle evaporates ever less, in proportion to what is left [K]."""
 

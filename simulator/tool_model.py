@@ -184,5 +184,3 @@ REAL_RUN_TOOL: Final = ToolModel(
 )
 """The tool of al2o3_run: five lines of carrier, 110.5 sccm together, rest at 1.80 Torr; what comes off the walls of
 its TMA, with 2.9 s, is what the gauge sees of a pulse; water leaves with V/S = 0.6 s [M]."""
-
-MODELS: Final = {model.name: model for model in (SMALL_TOOL, REAL_RUN_TOOL)}

@@ -6,12 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests import folders, leaks, pgbouncer, postgres
 
 SERVERS_USED = pytest.StashKey[list[str]]()
 SESSION_PROCESSES: set[int] = set()
 """Processes that live as long as the test run, and are no leak of a test."""
+
+# how long an example takes says more of what else the machine does than of the test, which has a time limit of its own
+settings.register_profile("shared machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared machine")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -75,13 +80,6 @@ def empty_database_url(database_server: postgres.TestServer) -> Iterator[str]:
 def postgres_15_url(postgres_15_server: postgres.TestServer) -> Iterator[str]:
     """The DSN of a fresh database with the whole schema, on PostgreSQL 15."""
     with postgres_15_server.database(migrated=True) as url:
-        yield url
-
-
-@pytest.fixture
-def empty_postgres_15_url(postgres_15_server: postgres.TestServer) -> Iterator[str]:
-    """The DSN of a fresh database with nothing in it, on PostgreSQL 15."""
-    with postgres_15_server.database(migrated=False) as url:
         yield url
 
 

@@ -41,6 +41,7 @@ def make_app(context: Context) -> FastAPI:
             allow_methods=["GET", "POST"],
             allow_headers=["Authorization", "Content-Type", "Last-Event-ID"],
         )
-    # added last, so that it is the first that a request meets
+    # added last, so that it is the first that a request meets, but for what looks how long that takes
     app.add_middleware(Guard, config=config)
+    metrics.measure(app, context)
     return app

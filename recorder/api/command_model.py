@@ -1,16 +1,19 @@
 """What changes something, as clients ask for it, and what they are told."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from recorder.api.status_model import Microseconds
 from recorder.write_rules import LONGEST_REASON
 
+# no control characters but tab and line ends; a text has something else than spaces
 Label = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200, pattern=r"^[^\x00-\x08\x0e-\x1f]*$")]
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, pattern=r"^[^\x00-\x08\x0e-\x1f]*$")]
+_TEXT: Final = r"^[^\x00-\x08\x0e-\x1f]*[^\s\x00-\x08\x0e-\x1f][^\x00-\x08\x0e-\x1f]*$"
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, pattern=_TEXT)]
 Name = Annotated[Text, Field(max_length=300)]
-RunId = Annotated[int, Field(ge=0, lt=1 << 63)]
+ParameterName = Annotated[str, StringConstraints(min_length=1, max_length=300)]
+"""Without a pattern, which JSON Schema would not hold against keys; the daemon knows the names that there are."""
 
 
 class _Request(BaseModel):
@@ -56,7 +59,7 @@ class SetValuesRequest(_Request):
     """Set-values by component/parameter, set together; and why."""
 
     values: Annotated[
-        dict[Name, Annotated[float, Field(allow_inf_nan=False, strict=False)]],
+        dict[ParameterName, Annotated[float, Field(allow_inf_nan=False, strict=False)]],
         Field(min_length=1, max_length=100),
     ]
     reason: Annotated[Text, Field(max_length=LONGEST_REASON)]

@@ -35,7 +35,7 @@ router = APIRouter(tags=["commands"])
 async def start(context: ContextOf, operator: Operator, asked: StartRequest) -> RunAnswer:
     """Where one is under way already, 409."""
     labels = asked.model_dump()
-    return RunAnswer(**await context.ask("runs_start", **{**labels, "operator": asked.operator or operator.name}))
+    return RunAnswer(**await context.command("runs_start", **{**labels, "operator": asked.operator or operator.name}))
 
 
 @router.post(
@@ -43,7 +43,7 @@ async def start(context: ContextOf, operator: Operator, asked: StartRequest) -> 
 )
 async def stop(context: ContextOf, _operator: Operator) -> RunAnswer:
     """Whatever the tool says; where none is under way, 409."""
-    return RunAnswer(**await context.ask("runs_stop"))
+    return RunAnswer(**await context.command("runs_stop"))
 
 
 @router.post(
@@ -57,7 +57,7 @@ async def note(
 ) -> NoteAnswer:
     """While it runs or afterwards; kept also while the database is away."""
     try:
-        return NoteAnswer(**await context.ask("runs_note", process_id=run, text=asked.text, by=operator.name))
+        return NoteAnswer(**await context.command("runs_note", process_id=run, text=asked.text, by=operator.name))
     except UsageError as error:
         raise HTTPException(404, str(error)) from error  # all else of the request was examined already
 
@@ -68,14 +68,17 @@ async def note(
     responses={
         409: {"model": SetValuesAnswer, "description": "Not all of them hold; each result says what became of it."},
         **CHANGING,
-        **problems(503),
+        **problems(404, 503),
     },
 )
 async def set_values(
     context: ContextOf, operator: Operator, asked: SetValuesRequest, response: Response
 ) -> SetValuesAnswer:
     """As `ald-recorder set` does: within [writes] of config.toml, read back, and kept with the name of the token."""
-    results = await context.ask("set", changed_by=operator.name, **asked.model_dump())
+    try:
+        results = await context.command("set", changed_by=operator.name, **asked.model_dump())
+    except UsageError as error:
+        raise HTTPException(404, str(error)) from error  # all but the names was examined already
     is_done = all(result["outcome"] == "done" for result in results)
     response.status_code = 200 if is_done else 409
     return SetValuesAnswer(done=is_done, changed_by=operator.name, results=results)
@@ -123,7 +126,7 @@ async def unshelve(context: ContextOf, operator: Operator, asked: UnshelveReques
 
 async def _of_alarm(context: Context, command: str, id: str | None, **arguments: object) -> dict[str, Any]:  # noqa: A002
     try:
-        answer: dict[str, Any] = await context.ask(command, id=id, **arguments)
+        answer: dict[str, Any] = await context.command(command, id=id, **arguments)
     except UsageError as error:
         known = await context.ask("alarms", all=True)
         if id is not None and all(alarm["id"] != id for alarm in known["alarms"]):

@@ -7,13 +7,19 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
-from recorder.api.daemon_links import DaemonLinks
+from recorder.api.daemon_links import COMMAND_S, DaemonLinks
 from recorder.api.live import Live, live
+from recorder.api.run_history import RunHistory
+from recorder.api.run_listener import heard_history
+from recorder.api.run_points import RunPoints
 from recorder.api.tokens import Tokens
 from recorder.config import Config
+from recorder.console.link import Link
 from recorder.database import Database, DatabaseSettings
 
 APPLICATION_NAME = "ald-recorder-api"
+SCRAPE_S = 3.0
+"""How long the daemon may take to answer for `/metrics`; Prometheus waits for 10 s."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,14 +28,23 @@ class Context:
 
     Attributes:
         database: opened by its first statement, so that the api lives while the database is away.
+        links: for what is only asked.
+        commands: for what changes something, which may take its time.
         live: status and values, asked of the daemon once for all clients.
+        history: runs, from caches in front of the database.
+        points: downloads of points.
+        scrape: a way to the daemon for `/metrics` alone, which is answered also when many wait for the others.
     """
 
     config: Config
     links: DaemonLinks
+    commands: DaemonLinks
     live: Live
     tokens: Tokens
     database: Database
+    history: RunHistory
+    points: RunPoints
+    scrape: Link
 
     async def ask(self, command: str, **arguments: object) -> Any:
         """Send one command to the daemon and return its result.
@@ -41,10 +56,22 @@ class Context:
         """
         return await self.links.ask(command, **arguments)
 
+    async def command(self, command: str, **arguments: object) -> Any:
+        """The same for what changes something.
+
+        Raises:
+            TooBusyError: too many wait already.
+            DaemonAwayError: nobody listens, or went away, or does not answer in time.
+            RecorderError: the daemon refused.
+        """
+        return await self.commands.ask(command, **arguments)
+
 
 @asynccontextmanager
 async def open_context(config: Config) -> AsyncIterator[Context]:
-    """A context for as long as the block runs; nothing is connected before it is asked for.
+    """A context for as long as the block runs.
+
+    Nothing is connected before it is asked for, but for what hears that runs have changed.
 
     Raises:
         ConfigurationError: there is no DSN.
@@ -67,15 +94,33 @@ async def open_context(config: Config) -> AsyncIterator[Context]:
         read_only=True,
     )
     pool = Database(settings)
+    machine = config.recorder.machine
+    scrape = Link(config.control_socket, answer_s=SCRAPE_S)
     try:
-        async with DaemonLinks(config.control_socket) as links, live(links, config.api) as following:
-            tokens = Tokens(config.token_file)
-            yield Context(config=config, links=links, live=following, tokens=tokens, database=pool)
+        async with (
+            DaemonLinks(config.control_socket) as links,
+            DaemonLinks(config.control_socket, connections=2, most_waiting=16, answer_s=COMMAND_S) as commands,
+            live(links, config.api) as following,
+            heard_history(pool, machine=machine) as history,
+        ):
+            yield Context(
+                config=config,
+                links=links,
+                commands=commands,
+                live=following,
+                tokens=Tokens(config.token_file),
+                database=pool,
+                history=history,
+                # the rest of the pool is for short questions
+                points=RunPoints(pool, machine, most=max(1, config.api.pool_max - 2)),
+                scrape=scrape,
+            )
     finally:
+        scrape.close()
         await pool.close()
 
 
-def context_of(request: Request) -> Context:
+async def context_of(request: Request) -> Context:
     """The context of the app that answers a request."""
     context: Context = request.app.state.context
     return context

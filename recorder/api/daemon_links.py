@@ -10,10 +10,16 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from recorder.api.errors import TooBusyError
-from recorder.console.link import Link
+from recorder.console.link import ANSWER_S, Link
+from recorder.console.picture import OtherVersionError
+from recorder.errors import UsageError
 
 CONNECTIONS: Final = 4
 MOST_WAITING: Final = 64
+_NOT_KNOWN: Final = "not a command;"
+"""How the control socket answers a command that it does not have (`recorder.control`)."""
+COMMAND_S: Final = 60.0
+"""A set-value is written, read back and stored before it is answered; reading must not wait behind that."""
 
 
 class DaemonLinks:
@@ -23,10 +29,18 @@ class DaemonLinks:
         path: of the control socket, as configured.
         connections: open at one time, at most; each serves one question at a time.
         most_waiting: how many may wait for one of them.
+        answer_s: how long an answer may take.
     """
 
-    def __init__(self, path: Path, *, connections: int = CONNECTIONS, most_waiting: int = MOST_WAITING) -> None:
-        self._free = [Link(path) for _ in range(connections)]
+    def __init__(
+        self,
+        path: Path,
+        *,
+        connections: int = CONNECTIONS,
+        most_waiting: int = MOST_WAITING,
+        answer_s: float = ANSWER_S,
+    ) -> None:
+        self._free = [Link(path, answer_s=answer_s) for _ in range(connections)]
         self._links = tuple(self._free)
         self._turn = asyncio.Semaphore(connections)
         self._most_waiting = most_waiting
@@ -45,10 +59,18 @@ class DaemonLinks:
         Raises:
             TooBusyError: too many wait already.
             DaemonAwayError: nobody listens, or went away, or does not answer in time.
+            OtherVersionError: the daemon does not know the command.
             RecorderError: the daemon refused.
         """
         async with self._link() as link:
-            return await link.ask(command, **arguments)
+            try:
+                return await link.ask(command, **arguments)
+            except UsageError as error:
+                if not str(error).startswith(_NOT_KNOWN):
+                    raise
+                raise OtherVersionError(
+                    f"the recorder does not know {command!r}: it is older than this api; update it"
+                ) from error
 
     @asynccontextmanager
     async def _link(self) -> AsyncIterator[Link]:

@@ -24,6 +24,7 @@ _MEANINGS: Final = {
     404: "There is no such thing.",
     408: "The body did not come in time.",
     405: "This cannot be done here.",
+    406: "It does not come in a form that the client takes.",
     409: "The recorder refuses this as things stand.",
     413: "The body is too large.",
     422: "The request can be read, and is wrong.",

@@ -6,7 +6,7 @@ import resource
 import signal
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Final
 
 import structlog
@@ -14,13 +14,15 @@ import uvicorn
 
 from recorder.api.app import make_app
 from recorder.api.connection import LONGEST_HEAD, connections
-from recorder.api.context import open_context
+from recorder.api.context import Context, open_context
 from recorder.api_config import ApiConfig
 from recorder.config import Config
 from recorder.errors import ConfigurationError, OutsideError
 
 GRACE_S: Final = 5
+_KEEP_ALIVE_S: Final = 5
 _OTHER_FILES: Final = 128
+_SEND_BUFFER: Final = 262_144
 log = structlog.get_logger()
 
 
@@ -39,40 +41,60 @@ async def serve(config: Config) -> None:
         ConfigurationError: it would not be safe, or a file of TLS cannot be used.
         OutsideError: the address cannot be listened at.
     """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with serving(config) as url:
+        log.info("api_listening", url=url, control=str(config.control_socket))
+        await stop.wait()
+    log.info("api_stopped")
+
+
+@contextlib.asynccontextmanager
+async def serving(config: Config) -> AsyncIterator[str]:
+    """Answer for as long as the block runs, at the address that it is told.
+
+    Raises:
+        ConfigurationError: it would not be safe, or a file of TLS cannot be used.
+        OutsideError: the address cannot be listened at.
+    """
     api = config.api
     api.require_safe()
     _allow_files(api.max_connections + _OTHER_FILES)
-    async with open_context(config) as context:
-        served = uvicorn.Config(
-            make_app(context),
-            http=connections(patience_s=api.client_timeout_s, most=api.max_connections),
-            h11_max_incomplete_event_size=LONGEST_HEAD,
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=GRACE_S,
-        )
-        served.load()
-        served.ssl = _tls(api)
-        server = _Server(served)
+    # what may be wrong is found before anything is opened
+    tls = _tls(api)
+    with _listening(api.host, api.port) as listener:
+        place = f"[{api.host}]" if ":" in api.host else api.host
+        async with open_context(config) as context, asyncio.TaskGroup() as tasks:
+            server = _server(context, tls)
+            tasks.create_task(server.serve(sockets=[listener]), name="http server")
+            try:
+                yield f"{'http' if tls is None else 'https'}://{place}:{listener.getsockname()[1]}"
+            finally:
+                context.live.end()
+                server.should_exit = True
 
-        def stop() -> None:
-            context.live.end()
-            server.should_exit = True
 
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop)
-        with _listening(api.host, api.port) as listener:
-            place = f"[{api.host}]" if ":" in api.host else api.host
-            url = f"{'https' if api.is_tls else 'http'}://{place}:{listener.getsockname()[1]}"
-            log.info("api_listening", url=url, control=str(config.control_socket))
-            await server.serve(sockets=[listener])
-        log.info("api_stopped")
+def _server(context: Context, tls: ssl.SSLContext | None) -> _Server:
+    api = context.config.api
+    served = uvicorn.Config(
+        make_app(context),
+        http=connections(patience_s=api.client_timeout_s, most=api.max_connections),
+        h11_max_incomplete_event_size=LONGEST_HEAD,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=max(1, min(_KEEP_ALIVE_S, round(api.client_timeout_s))),
+        timeout_graceful_shutdown=GRACE_S,
+    )
+    served.load()
+    served.ssl = tls
+    return _Server(served)
 
 
 def _tls(api: ApiConfig) -> ssl.SSLContext | None:
@@ -113,8 +135,12 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
     with listener:
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            # of each connection: the kernel would keep megabytes for a client that does not read
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
             listener.bind(address)
         except OSError as error:
             raise OutsideError(f"api: cannot listen at {host} port {port}: {error.strerror or error}") from error
+        # from here on a client waits until it is answered, and is not refused
+        listener.listen()
         listener.setblocking(False)
         yield listener

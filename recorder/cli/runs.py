@@ -1,5 +1,6 @@
 """``ald-recorder runs``: what was recorded, and runs by hand."""
 
+import getpass
 import json as json_format
 from collections.abc import Mapping
 from datetime import datetime
@@ -84,7 +85,7 @@ def _title(run: Mapping[str, Any], *, several_machines: bool) -> str:
 
 
 async def fetch_run(place: DatabasePlace, run: int, *, is_counted: bool) -> dict[str, Any]:
-    """One run in one round trip, as plain data; with a second one that counts its points, by quality.
+    """One run and its notes, as plain data; with a third round trip that counts its points, by quality.
 
     Raises:
         UsageError: there is no such run.
@@ -94,6 +95,7 @@ async def fetch_run(place: DatabasePlace, run: int, *, is_counted: bool) -> dict
         if row is None or row["run"] is None:
             raise UsageError(f"there is no run {run}; see ald-recorder runs list --all")
         found: dict[str, Any] = json_format.loads(row["run"])
+        found["notes"] = [dict(note) for note in await session.fetch("run_notes", run)]
         if is_counted:
             found["quality"] = {row["quality"]: row["points"] for row in await session.fetch("run_qualities", run)}
             found["points"] = sum(found["quality"].values())
@@ -126,6 +128,8 @@ def show(
     for label in ("operator", "lot", "substrate", "note"):
         if found[label]:
             print(f"  {label}: {found[label]}")
+    for note in found["notes"]:
+        print(f"  note of {local_time(note['at'])} by {note['by']}: {note['text']}")
     if not found["clock_synchronised"]:
         print("  the controller's clock was not synchronised")
     if abs(found["clock_offset_us"]) >= _SHOWN_OFFSET_US:
@@ -220,6 +224,27 @@ def stop(config: ConfigOption = None, json: JsonOption = False) -> None:
     """End the recording of the present run, whatever the tool says."""
     settings = read_config(config)
     _print_run(run_async(ask(settings.control_socket, "runs_stop")), "stopped", as_json=json)
+
+
+@runs_app.command()
+def note(
+    run: Annotated[str, typer.Argument(help="Id of the run, or `current` for what is recorded now.")],
+    text: Annotated[str, typer.Argument(help="What there is to say.")],
+    config: ConfigOption = None,
+    by: Annotated[str, typer.Option(help="Who; by default the login name.")] = "",
+    json: JsonOption = False,
+) -> None:
+    """Add a note to a run, through the running daemon, whether the database is there or not."""
+    settings = read_config(config)
+    if run != "current" and not (run.isascii() and run.isdecimal()):
+        raise UsageError(f"{run!r} is no run; give its id, as ald-recorder runs list shows it, or current")
+    process_id = None if run == "current" else int(run)
+    who = by or getpass.getuser()
+    result = run_async(ask(settings.control_socket, "runs_note", process_id=process_id, text=text, by=who))
+    if json:
+        print_json(result)
+    else:
+        print(f"run {result['run']} has a note by {result['by']}")
 
 
 def _print_run(result: Mapping[str, Any], what: str, *, as_json: bool) -> None:

@@ -49,6 +49,9 @@ class ConsoleApp(App[None]):
         socket: the daemon's control socket, as configured.
         is_unicode: whether the terminal shows more than ASCII.
         read_only: refuse all that changes anything.
+
+    Attributes:
+        operator: who said their name last; it is not asked for twice in a session.
     """
 
     CSS_PATH = "console.tcss"
@@ -68,6 +71,7 @@ class ConsoleApp(App[None]):
         self.encoding_is_unicode = is_unicode
         self.glyphs = UNICODE if is_unicode else ASCII
         self.read_only = read_only
+        self.operator = ""
         self._live = Link(socket)
         # a question that takes long must not hold up what is live
         self._questions = Link(socket, answer_s=15.0)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from recorder.console.picture import (
+    AlarmPicture,
+    AlarmsPicture,
     EventPicture,
     EventsPicture,
     ParameterRow,
@@ -116,6 +118,7 @@ class Board:
         self.total = 0
         self.values: dict[int, LiveValue] = {}
         self.events: deque[EventPicture] = deque(maxlen=KEPT_EVENTS)
+        self.alarms: Sequence[AlarmPicture] = ()
         self.trends: dict[int, deque[tuple[int, float | None]]] = {}
         self.bands: deque[Band] = deque(maxlen=KEPT_BANDS)
         self.epoch, self.version = "", 0
@@ -198,6 +201,12 @@ class Board:
             if event.number > self.last_event:
                 self.events.append(event)
                 self.last_event = event.number
+
+    def take_alarms(self, picture: AlarmsPicture) -> bool:
+        """The alarms as they are now; whether they are others than before."""
+        is_changed = picture.alarms != self.alarms
+        self.alarms = picture.alarms
+        return is_changed
 
     def sample_small_trends(self, ids: Sequence[int]) -> None:
         """Keep one value a second of each that is seen."""

@@ -17,11 +17,11 @@ _LONGEST: Final = 200
 _REFRESH_S: Final = 1.0
 
 
-def _button(label: str, id: str) -> Button:  # noqa: A002  (textual's word)
+def button(label: str, id: str) -> Button:  # noqa: A002  (textual's word)
     """A button that may be pressed again at once: textual's takes no key while it still looks pressed."""
-    button = Button(label, id=id)
-    button.active_effect_duration = 0
-    return button
+    made = Button(label, id=id)
+    made.active_effect_duration = 0
+    return made
 
 
 class TextDialog(ModalScreen[None]):
@@ -49,9 +49,9 @@ class TextDialog(ModalScreen[None]):
         """Title, lines and how to leave."""
         with Vertical(classes="dialog"):
             yield Static(Text(self._title), classes="title")
-            yield Static(_joined(self._lines), id="lines")
+            yield Static(joined(self._lines), id="lines")
             with Horizontal(classes="buttons"):
-                yield _button("< Close >", id="close")
+                yield button("< Close >", id="close")
 
     def on_mount(self) -> None:
         """Begin to keep the lines fresh."""
@@ -62,15 +62,15 @@ class TextDialog(ModalScreen[None]):
 
     async def _refresh(self) -> None:
         assert self._fetch is not None
-        self.query_one("#lines", Static).update(_joined(await self._fetch()))
+        self.query_one("#lines", Static).update(joined(await self._fetch()))
 
     def on_button_pressed(self) -> None:
         """Close."""
         self.dismiss()
 
 
-def _joined(lines: Sequence[Line]) -> RenderableType:
-    """A line each; a pair has its first part at the left, and the second wraps beside it."""
+def joined(lines: Sequence[Line]) -> RenderableType:
+    """Lines as one thing to draw; of a pair the first part is at the left, and the second wraps beside it."""
     grid = Table.grid(padding=(0, 2, 0, 0), expand=False)
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column(overflow="fold")
@@ -102,10 +102,10 @@ class ConfirmDialog(ModalScreen[bool]):
         """Question and two buttons."""
         with Vertical(classes="dialog"):
             yield Static(Text(self._title), classes="title")
-            yield Static(_joined(self._lines))
+            yield Static(joined(self._lines))
             with Horizontal(classes="buttons"):
-                yield _button("< No, leave it: n >", id="no")
-                yield _button(f"< {self._yes}: y >", id="yes")
+                yield button("< No, leave it: n >", id="no")
+                yield button(f"< {self._yes}: y >", id="yes")
 
     def on_mount(self) -> None:
         """The harmless answer first."""
@@ -153,15 +153,15 @@ class FieldsDialog(ModalScreen[Mapping[str, str] | None]):
         """One line a field."""
         with Vertical(classes="dialog"):
             yield Static(Text(self._title), classes="title")
-            yield Static(_joined(self._lines))
+            yield Static(joined(self._lines))
             for name, label in self._fields.items():
                 with Horizontal(classes="field"):
                     yield Label(label)
                     yield Input(self._given.get(name, ""), id=f"field-{name}", max_length=_LONGEST)
             yield Static("", classes="error")
             with Horizontal(classes="buttons"):
-                yield _button(f"< {self._done} >", id="done")
-                yield _button("< Leave it: Esc >", id="leave")
+                yield button(f"< {self._done} >", id="done")
+                yield button("< Leave it: Esc >", id="leave")
 
     def on_mount(self) -> None:
         """Begin at the first field."""

@@ -8,6 +8,7 @@ from typing import Final
 from recorder.console.board import Board
 from recorder.console.link import Link
 from recorder.console.picture import (
+    AlarmsPicture,
     EventsPicture,
     ParametersPage,
     StatusPicture,
@@ -32,6 +33,7 @@ class News(StrEnum):
     PARAMETERS = "parameters"
     VALUES = "values"
     EVENTS = "events"
+    ALARMS = "alarms"
 
 
 class Feed:
@@ -93,6 +95,8 @@ class Feed:
             await self._load_parameters()
             self._known = (status.definitions.version, status.pid)
         await self._load_events()
+        if status.alarms is not None:  # an older recorder has none
+            await self.load_alarms()
 
     async def _load_parameters(self) -> None:
         offset, total = 0, 1
@@ -102,6 +106,15 @@ class Feed:
             total = page.total
             offset += max(1, len(page.rows))
         self._tell(News.PARAMETERS)
+
+    async def load_alarms(self) -> None:
+        """Ask for the alarms that are not normal.
+
+        Raises:
+            RecorderError: the daemon is away, or of another version.
+        """
+        if self._board.take_alarms(parse(AlarmsPicture, await self._link.ask("alarms"))):
+            self._tell(News.ALARMS)
 
     async def _load_events(self) -> None:
         board = self._board

@@ -73,13 +73,14 @@ def _all_lines(board: Board, width: int, glyphs: Glyphs) -> list[Text]:
             Text(f"{status.machine}: {status.state}", style="bold yellow"),
             Text(cut(status.reason, width, glyphs)),
         ]
-    left = [*_run(board, status, width, glyphs), *_devices(status, width, glyphs)]
+    alarms = alarm_line(status, width, glyphs)
+    left = [*alarms, *_run(board, status, width, glyphs), *_devices(status, width, glyphs)]
     right = [*_latency(status, width, glyphs), *_safety(status, width, glyphs)]
     if width < _WIDE:
         return [*left, Text(), *right]
     half = width // 2 - 2
     left = [*_run(board, status, half, glyphs), *_devices(status, half, glyphs), Text(), *_safety(status, half, glyphs)]
-    return _beside(left, _latency(status, half, glyphs), half)
+    return [*alarms, *_beside(left, _latency(status, half, glyphs), half)]
 
 
 def _beside(left: Sequence[Text], right: Sequence[Text], width: int) -> list[Text]:
@@ -93,6 +94,21 @@ def _beside(left: Sequence[Text], right: Sequence[Text], width: int) -> list[Tex
 
 def _labelled(label: str, *parts: Text | str | tuple[str, str]) -> Text:
     return Text.assemble((f"{label:<{_LABEL}}", "bold"), *parts)
+
+
+def alarm_line(status: StatusPicture, width: int, glyphs: Glyphs) -> list[Text]:
+    """How many alarms wait, and which of them first; none from a recorder that has no alarms."""
+    counts, first = status.alarms, status.first_alarm
+    if counts is None:
+        return []
+    waiting = counts.get("unacknowledged", 0)
+    if waiting and first is not None:
+        told = f"{glyphs.bad} {waiting} UNACKNOWLEDGED: {first.text} ({first.priority})"
+        return [_labelled("alarms", (cut(told, width - _LABEL, glyphs), "bold red"))]
+    states = ("returned", "acknowledged", "shelved")
+    others = ", ".join(f"{counts[state]} {state}" for state in states if counts.get(state))
+    mark, style = (glyphs.uncertain, "yellow") if others else (glyphs.good, "green")
+    return [_labelled("alarms", (cut(f"{mark} {others or 'none stands'}", width - _LABEL, glyphs), style))]
 
 
 def _run(board: Board, status: StatusPicture, width: int, glyphs: Glyphs) -> list[Text]:

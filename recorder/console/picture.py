@@ -153,6 +153,50 @@ class AuditPicture:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AlarmPicture:
+    """An alarm; times in UTC microseconds."""
+
+    id: str
+    text: str = ""
+    priority: str = ""
+    state: str = ""
+    is_active: bool = False
+    parameter: str = ""
+    limit: float | None = None
+    unit: str = ""
+    value: float | None = None
+    raised_us: int | None = None
+    changed_us: int | None = None
+    by: str = ""
+    shelved_until_us: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlarmsPicture:
+    """The alarms that are not normal, the most urgent first."""
+
+    counts: Mapping[str, int] = field(default_factory=dict)
+    alarms: Sequence[AlarmPicture] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotePicture:
+    """What somebody wrote about a run."""
+
+    at_us: int
+    by: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotesPicture:
+    """The notes of a run; not complete where the database is away."""
+
+    is_complete: bool = True
+    notes: Sequence[NotePicture] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class StatusPicture:
     """The whole daemon."""
 
@@ -166,6 +210,8 @@ class StatusPicture:
     scans: ScansPicture = ScansPicture()
     run_slots: TallyPicture = TallyPicture()
     lost: int | None = None
+    alarms: Mapping[str, int] | None = None
+    first_alarm: AlarmPicture | None = None
     recent_latency_ms: Mapping[str, StagePicture] = field(default_factory=dict)
     latency_ms: Mapping[str, StagePicture] = field(default_factory=dict)
     spool: SpoolPicture = SpoolPicture()

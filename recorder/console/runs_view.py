@@ -1,7 +1,6 @@
 """The fourth view: the history of runs, and runs by hand."""
 
-import getpass
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Final
 
 from rich.text import Text
@@ -9,10 +8,11 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Static
 
-from recorder.console.dialogs import ConfirmDialog, FieldsDialog
+from recorder.console.alarm_list import login_name
+from recorder.console.dialogs import ConfirmDialog, FieldsDialog, Line, TextDialog
 from recorder.console.feed import News
 from recorder.console.filter_bar import FilterBar
-from recorder.console.picture import RunsPage
+from recorder.console.picture import NotesPicture, RunsPage
 from recorder.console.row_list import RowList
 from recorder.console.run_rows import COLUMNS, PAGE, RunRows
 from recorder.console.view import View
@@ -36,6 +36,7 @@ class RunsView(View):
         Binding("slash", "filter", "Search"),
         Binding("n", "start", "Start a run"),
         Binding("x", "stop", "Stop the run"),
+        Binding("a", "note", "Add a note"),
         Binding("r", "reload", "Reload"),
         Binding("escape", "clear", "Clear", show=False),
     ]
@@ -118,7 +119,7 @@ class RunsView(View):
         if run is None:
             return
         ended = "running" if run.ended_at is None else f"took {clock_span((run.ended_at - run.started_at) / 1e6)}"
-        lines = [
+        lines: list[Line] = [
             f"{run.kind} {run.recipe}, {run.status.replace('_', ' ')}",
             f"{local(run.started_at, date=True)}, {ended}",
         ]
@@ -133,7 +134,17 @@ class RunsView(View):
             )
             if text
         ]
-        self.console.show_text(f"run {run.id}", lines)
+
+        async def fetch() -> Sequence[Line]:
+            try:
+                found = await self.console.ask(NotesPicture, "runs_notes", process_id=run.id)
+            except RecorderError as error:
+                return [*lines, f"its notes cannot be read: {error}"]
+            notes = [(f"{local(note.at_us, date=True)} {note.by}", note.text) for note in found.notes]
+            away = [] if found.is_complete else ["the database is away: notes from before the recorder began are there"]
+            return [*lines, *notes, *away]
+
+        self.app.push_screen(TextDialog(f"run {run.id}", lines, fetch=fetch))
 
     def action_filter(self) -> None:
         """Type a search."""
@@ -156,9 +167,36 @@ class RunsView(View):
             "Start a run by hand",
             ["What is recorded from now on belongs to this run, until it is stopped."],
             _FIELDS,
-            given={"operator": _user()},
+            given={"operator": self.console.operator or login_name()},
             check=lambda fields: "" if fields["operator"] else "Say who runs it.",
             done="Start",
+        )
+        self.app.push_screen(dialog, filled)
+
+    def action_note(self) -> None:
+        """Ask what there is to say about the run under the cursor, and keep it with the run."""
+        if not self.console.may_change("add a note to a run"):
+            return
+        row_list = self.query_one(RowList)
+        run = self._rows.at(row_list.cursor) if self._rows.row_count else None
+        if run is None:
+            self.notify("There is no run under the cursor.", severity="warning")
+            return
+
+        def filled(fields: Mapping[str, str] | None) -> None:
+            if fields is not None:
+                self.console.operator = fields["by"]
+                self.run_worker(self._command("runs_note", "has a note", process_id=run.id, **fields))
+
+        dialog = FieldsDialog(
+            f"Note on run {run.id}",
+            [f"{run.recipe or run.kind} of {local(run.started_at, date=True)}; it is added to what is there."],
+            {"text": "note", "by": "your name"},
+            given={"by": self.console.operator or login_name()},
+            check=lambda fields: (
+                "" if fields["text"] and fields["by"] else "Say what there is to say, and who you are."
+            ),
+            done="Add it",
         )
         self.app.push_screen(dialog, filled)
 
@@ -181,17 +219,10 @@ class RunsView(View):
         ]
         self.app.push_screen(ConfirmDialog(f"Stop run {process.process_id}?", lines, yes="Stop it"), answered)
 
-    async def _command(self, command: str, done: str, **fields: str) -> None:
+    async def _command(self, command: str, done: str, **fields: object) -> None:
         try:
             answer = await self.console.ask_plain(command, **fields)
         except RecorderError as error:
             self.notify(str(error), severity="error", timeout=10)
             return
         self.notify(f"Run {answer['run']} {done}.")
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return ""

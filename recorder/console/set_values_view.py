@@ -32,7 +32,6 @@ COLUMNS: Final = (
 _FLOAT32: Final = 1e-6
 """What a tool keeps of a number."""
 _WORDS: Final = {"on": 1.0, "off": 0.0, "true": 1.0, "false": 0.0}
-_SEVERITY: Final = {"done": "information", "refused": "warning"}
 
 
 class SetValueRows:

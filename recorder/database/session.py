@@ -5,7 +5,7 @@ settings as it opens. There each statement runs in a transaction that begins wit
 them in its message: at most three round trips more a statement, none more a commit.
 """
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
@@ -87,7 +87,9 @@ class Session:
             async with self._settled():
                 return [dict(row) for row in await self._connection.fetch(QUERIES[query].text, *arguments)]
 
-    async def stream(self, query: str, *arguments: object, batch_rows: int) -> AsyncIterator[Sequence[tuple[Any, ...]]]:
+    async def stream(
+        self, query: str, *arguments: object, batch_rows: int
+    ) -> AsyncGenerator[Sequence[tuple[Any, ...]], None]:
         """Run a named statement and yield its rows, so many at a time, of which no more are in memory.
 
         The server keeps its place in a portal, for which this must be inside of a `transaction`. Each batch counts as

@@ -30,3 +30,17 @@ SELECT point."timestamp", point.value, point.set_value, point.quality
        AND point."timestamp" <= coalesce(run.ended_at, now()) + interval '1 minute'
  WHERE run.id = $1::int8 AND point.parameter_id = $2::int4
  ORDER BY point."timestamp";
+
+-- name: run_notes
+-- What people wrote about a run, oldest first.
+SELECT occurred_at AS at, detail ->> 'by' AS by, detail ->> 'text' AS text
+  FROM recorder_events
+ WHERE process_id = $1::int8 AND kind = 'run_note'
+ ORDER BY occurred_at, id;
+
+-- name: is_run_of_machine
+-- A row where a machine has this run.
+SELECT run.id
+  FROM process_runs run
+  JOIN machines machine ON machine.id = run.machine_id
+ WHERE run.id = $1::int8 AND machine.name = $2::text;

@@ -1,10 +1,12 @@
 """One site for all tests of the api: simulated tool, recorder at 10 Hz, and the api with tokens, each a process."""
 
+import json
+import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import httpx
 import pytest
@@ -19,10 +21,23 @@ from tests import folders
 from tests.api.api_process import ApiProcess
 from tests.console.daemon import Daemon, make_definitions
 from tests.postgres import TestServer
+from tests.recorder.cli.command import Commands
 from tests.system.plant import Plant
 
-WRITABLE: Final = "Process/temperature_set"
 INTERVAL_MS: Final = 100
+START_S: Final = 240.0
+"""Generous: a busy machine takes long to start a Python."""
+RULES: Final = [
+    {
+        "device": "plc",
+        "addresses": "holding_register 2000..2041",
+        "data_type": "float32",
+        "hard_min": 20,
+        "hard_max": 300,
+        "min_interval_s": 0,
+    }
+]
+"""The heaters may be set."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,13 +68,26 @@ class Site:
 @pytest.fixture(scope="package")
 def site(database_server: TestServer) -> Iterator[Site]:
     """A tool without a recipe of its own: runs are started and stopped by command."""
-    settings = {"api": {"port": 0, "client_timeout_s": 3.0, "max_streams": 40, "max_connections": 200}}
+    settings: dict[str, dict[str, object]] = {
+        "api": {"port": 0, "client_timeout_s": 3.0, "max_streams": 40, "max_connections": 200},
+        "writes": {"enabled": True},
+    }
+    options: dict[str, Any] = {
+        "interval_ms": INTERVAL_MS,
+        "roles": False,
+        "speed": 5,
+        "settings": settings,
+        "daemon_environment": {"ALD_WRITES__ALLOW": json.dumps(RULES)},
+    }
     with (
         folders.short_directory() as folder,
         database_server.database(migrated=True) as dsn,
-        Plant(folder / "site", dsn, interval_ms=INTERVAL_MS, roles=False, speed=5, settings=settings) as plant,
+        Plant(folder / "site", dsn, **options) as plant,
     ):
-        plant.start()
+        plant.start_simulator()
+        plant.import_definitions()
+        plant.start_daemon()
+        plant.until_status("recording", lambda picture: picture["scans"]["completed"] > 0, deadline_s=START_S)
         tokens = Tokens(plant.data_directory / "tokens.json")
         operator_token, reader_token = tokens.create("Ada", Role.OPERATOR), tokens.create("Rex", Role.READER)
         with ApiProcess(plant.config_path) as api:
@@ -93,3 +121,13 @@ async def client_of(config: Config, *, host: str = "localhost:8020") -> AsyncIte
         transport = httpx.ASGITransport(make_app(context), raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url=f"http://{host}") as client:
             yield client
+
+
+@pytest.fixture
+def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Commands:
+    """Run commands in a fresh folder, without what would configure the recorder."""
+    for name in tuple(os.environ):
+        if name.upper().startswith("ALD_"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    return Commands(folder=tmp_path, environment=monkeypatch, output=capfd)

@@ -48,9 +48,14 @@ class Driven:
 
     async def until_told(self, text: str) -> None:
         """Wait for a notification with this text; on the screen its lines stand among others."""
-        async with asyncio.timeout(DEADLINE_S):
-            while not any(text in notification.message for notification in self.app._notifications):
-                await self.pilot.pause(0.02)
+        told: list[str] = []
+        try:
+            async with asyncio.timeout(DEADLINE_S):
+                while not any(text in message for message in told):
+                    await self.pilot.pause(0.02)
+                    told = [notification.message for notification in self.app._notifications]
+        except TimeoutError:
+            raise AssertionError(f"{text!r} was not told, but {told}; the screen says:\n{self.screen}") from None
 
     def _says(self, texts: tuple[str, ...], without: str | None) -> bool:
         """Whether the screen has these, wherever its lines break."""

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +14,8 @@ from hal.parameter import DataType, RegisterKind
 from hal.plan import ReadPlan, plans_by_interval
 from hal.quality import FIRST_UNCERTAIN, Quality
 from hal.scan import Scan
+from recorder.alarm import Alarm, AlarmDefinition, AlarmState, Move, Priority
+from recorder.alarms import plain
 from recorder.control import Handler, serve
 from recorder.definitions import Definition, DefinitionSet
 from recorder.entry import Entry, EntryKind
@@ -82,6 +85,8 @@ class Daemon:
     without: frozenset[str] = frozenset()
     latest: dict[str, LatestScan] = field(default_factory=dict)
     set_outcome: str = "done"
+    alarms: dict[str, tuple[AlarmDefinition, Alarm]] = field(default_factory=dict)
+    notes: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.events = RecentEvents()
@@ -152,6 +157,12 @@ class Daemon:
             "runs_stop": self._runs_stop,
             "trend": self._trend,
             "set": self._set,
+            "alarms": self._alarms,
+            "acknowledge": self._acknowledge,
+            "shelve": self._shelve,
+            "unshelve": self._unshelve,
+            "runs_note": self._runs_note,
+            "runs_notes": self._runs_notes,
         }
         return {name: noted(name, answer) for name, answer in known.items() if name not in self.without}
 
@@ -193,6 +204,8 @@ class Daemon:
                 "slots": [["completed", "", 98], ["late", "", 1], ["skipped", "overrun", 1]],
             },
             "lost": 0,
+            "alarms": self._counts(),
+            "first_alarm": next((row for row in self._standing() if row["state"] == "unacknowledged"), None),
             "recent_latency_ms": dict.fromkeys(("read", "decode", "spool", "commit", "sample_to_commit"), stage),
             "spool": {"entries": 1, "bytes": 20_000, "max_bytes": 2_000_000_000, "shed_entries": 0},
             "writer": {"state": "writing", "last_error": None, "rows": 9_000, "lost_rows": 0},
@@ -202,6 +215,57 @@ class Daemon:
             "disk_used_percent": 42.0,
             **self.status_changes,
         }
+
+    def raise_alarm(self, name: str, text: str, *, priority: Priority = Priority.HIGH, value: float = 5.5) -> None:
+        """Let an alarm be raised."""
+        definition = AlarmDefinition(id=name, text=text, priority=priority, parameter="", limit=5.0, unit="Torr")
+        self.alarms[name] = (definition, Alarm().begin(self.now_us, value)[0])
+
+    def end_alarm(self, name: str) -> None:
+        """Let what raised an alarm be over."""
+        definition, alarm = self.alarms[name]
+        self.alarms[name] = (definition, alarm.end(self.now_us)[0])
+
+    def _counts(self) -> dict[str, int]:
+        counts = dict.fromkeys(map(str, AlarmState), 0)
+        for _, alarm in self.alarms.values():
+            counts[alarm.state] += 1
+        return counts
+
+    def _standing(self) -> list[dict[str, Any]]:
+        return [plain(*each) for each in self.alarms.values() if each[1].state is not AlarmState.NORMAL]
+
+    async def _alarms(self, _request: Mapping[str, Any]) -> dict[str, Any]:
+        return {"counts": self._counts(), "alarms": self._standing()}
+
+    def _say(self, name: str, move: Move) -> dict[str, Any]:
+        definition, alarm = self.alarms[name]
+        try:
+            self.alarms[name] = (definition, move(alarm, self.now_us)[0])
+        except ValueError as error:
+            raise UsageError(f"{name} {error}") from error
+        return plain(*self.alarms[name])
+
+    async def _acknowledge(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        waiting = [name for name, (_, alarm) in self.alarms.items() if alarm.waits]
+        names = waiting if request["id"] is None else [request["id"]]
+        return {"alarms": [self._say(name, partial(Alarm.acknowledge, by=request["by"])) for name in names]}
+
+    async def _shelve(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        for_us = round(request["minutes"] * 60 * SECOND_US)
+        return self._say(request["id"], partial(Alarm.shelve, for_us=for_us, by=request["by"]))
+
+    async def _unshelve(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        return self._say(request["id"], Alarm.unshelve)
+
+    async def _runs_note(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        note = {"at_us": self.now_us, "by": request["by"], "text": request["text"]}
+        self.notes.setdefault(request["process_id"], []).append(note)
+        return {**note, "run": request["process_id"]}
+
+    async def _runs_notes(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        notes = self.notes.get(request["process_id"], [])
+        return {"is_complete": not self.database_is_away, "notes": notes}
 
     async def _why(self, request: Mapping[str, Any]) -> list[dict[str, str]]:
         definition = self.definitions.definitions[request["id"] - 1]

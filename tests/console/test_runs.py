@@ -92,7 +92,28 @@ async def test_a_database_that_is_away_spoils_this_view_alone(daemon: Daemon, li
     await live.until("3 runs", without="cannot be read")
 
 
-@pytest.mark.parametrize(("view", "key"), [("4", "n"), ("4", "x"), ("5", "enter")])
+async def test_a_note_is_added_to_the_run_under_the_cursor(daemon: Daemon, live: Driven) -> None:
+    """With a name; it is read with the run, and the database need not be there."""
+    await live.press("4")
+    await live.until("3 runs")
+    await live.press("down", "a")
+    await live.until("Note on run 2", "it is added to what is there")
+    await live.press("tab")
+    live.app.screen.query("Input").last().value = "Ada"  # type: ignore[attr-defined]
+    await live.press("enter", "enter")
+    await live.until("Say what there is to say, and who you are.")
+    live.app.screen.query("Input").first().value = "valve 3 is slow"  # type: ignore[attr-defined]
+    await live.press("enter")
+    await live.until_told("Run 2 has a note.")
+    assert [(a["process_id"], a["text"], a["by"]) for a in daemon.asked_for("runs_note")] == [
+        (2, "valve 3 is slow", "Ada")
+    ]
+    daemon.database_is_away = True
+    await live.press("enter")
+    await live.until("run 2", "Ada", "valve 3 is slow", "the database is away")
+
+
+@pytest.mark.parametrize(("view", "key"), [("4", "n"), ("4", "x"), ("4", "a"), ("5", "enter")])
 async def test_a_console_that_only_shows_changes_nothing(daemon: Daemon, console: Console, view: str, key: str) -> None:
     """As in a browser."""
     async with daemon.serving(), console(read_only=True) as driven:
@@ -101,4 +122,5 @@ async def test_a_console_that_only_shows_changes_nothing(daemon: Daemon, console
         await driven.until("runs" if view == "4" else "1 can be set")
         await driven.press(key)
         await driven.until_told("This console only shows")
-    assert {request["command"] for request in daemon.asked} <= {"status", "parameters", "values", "events", "runs_page"}
+    harmless = {"status", "parameters", "values", "events", "alarms", "runs_page"}
+    assert {request["command"] for request in daemon.asked} <= harmless

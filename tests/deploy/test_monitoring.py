@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from tests.deploy.metric_names import NAMES
-from tests.deploy.programs import DEPLOY, program, said
+from tests.deploy.programs import DEPLOY, PROJECT, program, said
 
 PROMETHEUS: Final = DEPLOY / "prometheus"
 RULES: Final = PROMETHEUS / "ald-recorder.rules.yml"
@@ -121,3 +121,11 @@ async def test_each_statement_of_the_dashboard_runs_on_the_schema(title: str, sq
         await connection.close()
     needed = {"Values of run $run": {"time", "metric", "value"}, "Runs": {"run", "audit"}}
     assert needed.get(title, {"__text", "__value"}) <= set(columns)
+
+
+def test_the_api_makes_every_metric_that_is_promised() -> None:
+    """Each name stands in the rooms of the api that make them; its own tests see what they say."""
+    made = "".join(path.read_text(encoding="utf-8") for path in (PROJECT / "recorder/api").glob("metrics*.py"))
+    words = set(re.findall(r'"([a-z_]+)"', made))
+    promised = {re.sub(r"_(total|bucket|count|sum)$", "", name.removeprefix("ald_recorder_")) for name in NAMES}
+    assert promised - words == set()

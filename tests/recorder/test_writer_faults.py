@@ -1,12 +1,9 @@
 """Exactly once, whatever happens to connection, database or recorder."""
 
 import asyncio
-import json
 import random
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,14 +12,8 @@ from recorder.database import connect_once
 from recorder.entry import Entry, EntryKind
 from recorder.spool import Spool
 from recorder.writer import WriterState
-from tests.recorder.entries import NOON_US, PROCESS, event, points, run_started
-from tests.recorder.writing import Desk, desk
-
-TERMINATE = """
-SELECT pg_terminate_backend(pid) FROM pg_stat_activity
- WHERE application_name LIKE 'ald-recorder/%' AND datname = current_database()
-"""
-WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+from tests.recorder.entries import event, points, run_started
+from tests.recorder.writing import WAITING, Desk, assert_stored_once, desk, events, kill_backends
 
 
 @pytest.fixture
@@ -37,20 +28,6 @@ async def desk_behind_proxy(tmp_path: Path, proxy: Proxy, database_url: str) -> 
     """A writer that reaches the database through the proxy."""
     async with desk(tmp_path, proxy.url, sql_url=database_url) as d:
         yield d
-
-
-async def kill_backends(d: Desk) -> None:
-    """End every session of the writer from the server's side."""
-    await d.sql.fetch(TERMINATE)
-
-
-async def assert_stored_once(d: Desk, numbers: int, *, rows: int = 2) -> None:
-    """Every entry's rows, each once, and accounting that agrees."""
-    assert await d.values() == [float(number) for number in range(numbers)]
-    assert await d.sql.fetchval("SELECT count(*) FROM process_data_points") == numbers * rows
-    assert await d.sql.fetchval("SELECT sum(rows) FROM acquisition_minutes") == numbers * rows
-    assert await d.sql.fetchval("SELECT sum(slots) FROM acquisition_minutes") == numbers
-    assert await d.watermark() == d.spool.last_sequence == d.spool.acknowledged
 
 
 async def test_a_session_killed_between_two_commits_costs_nothing(tmp_path: Path, database_url: str) -> None:
@@ -191,227 +168,6 @@ async def test_a_database_that_is_away_at_the_start_is_waited_for(
         assert d.writer.totals.entries == 2
 
 
-async def test_a_database_put_back_from_a_backup_is_recorded_with_what_it_lost(
-    tmp_path: Path, database_url: str
-) -> None:
-    """Its watermark is behind what it once confirmed: an event names the range, and recording goes on behind it."""
-    async with desk(tmp_path, database_url) as d:
-        d.start()
-        await d.spool.append([points(0), points(1)])
-        await d.drained()
-        await d.spool.append([points(number) for number in range(2, 6)])
-        await d.drained()
-        await d.sql.execute("DELETE FROM process_data_points WHERE value >= 2")
-        await d.sql.execute("UPDATE recorder_streams SET last_sequence = 2")
-        await d.spool.append([points(6)])
-        await d.drained()
-        assert await d.values() == [0, 1, 6]
-        assert await events(d) == [
-            (
-                "database_restored",
-                {
-                    "stream_id": str(d.spool.stream_id),
-                    "lost_after_sequence": 2,
-                    "lost_to_sequence": 6,
-                    "confirmed_to_sequence": 6,
-                },
-            )
-        ]
-        assert await d.watermark() == 7
-
-
-async def test_entries_that_a_restored_database_lost_are_sent_again_where_the_file_still_has_them(
-    tmp_path: Path, database_url: str
-) -> None:
-    """Acknowledged entries leave the file with the next append; the event names what is really gone."""
-    async with desk(tmp_path, database_url) as d:
-        d.start()
-        await d.spool.append([points(0), points(1)])
-        await d.drained()
-        await d.spool.append([points(number) for number in range(2, 6)])
-        await d.drained()
-        await d.stop()
-        await d.sql.execute("DELETE FROM process_data_points WHERE value >= 1")
-        await d.sql.execute("UPDATE recorder_streams SET last_sequence = 1")
-        d.start()
-        await d.until(lambda: d.writer.epoch == 2)
-        await d.spool.append([points(6)])
-        await d.drained()
-        assert await d.values() == [0, 2, 3, 4, 5, 6]
-        assert await events(d) == [
-            (
-                "database_restored",
-                {
-                    "stream_id": str(d.spool.stream_id),
-                    "lost_after_sequence": 1,
-                    "lost_to_sequence": 2,
-                    "confirmed_to_sequence": 6,
-                },
-            )
-        ]
-        assert await d.watermark() == 7
-
-
-async def test_what_is_kept_of_confirmed_entries_is_sent_again_to_a_restored_database(
-    tmp_path: Path, database_url: str
-) -> None:
-    """With room for them nothing is lost: not by an older backup, and not by a crash of the recorder in between."""
-    path = tmp_path / "kept.sqlite3"
-    async with (
-        Spool(path, max_bytes=10**8, keep_bytes=10**7) as spool,
-        desk(tmp_path, database_url, spool=spool) as d,
-    ):
-        d.start()
-        for number in range(20):
-            await spool.append([points(number)])
-            await d.drained()
-        assert spool.depth.entries == 0
-    async with (
-        Spool(path, max_bytes=10**8, keep_bytes=10**7) as spool,
-        desk(tmp_path, database_url, spool=spool) as d,
-    ):
-        await d.sql.execute("DELETE FROM process_data_points WHERE value >= 3")
-        await d.sql.execute("UPDATE recorder_streams SET last_sequence = 3")
-        await spool.append([points(20)])
-        d.start()
-        await d.drained()
-        assert await d.values() == list(range(21))
-        assert await d.watermark() == spool.acknowledged == 21
-        [(kind, detail)] = await events(d)
-        assert kind == "database_restored"
-        assert (detail["lost_after_sequence"], detail["lost_to_sequence"], detail["confirmed_to_sequence"]) == (
-            3,
-            3,
-            20,
-        )
-
-
-async def events(d: Desk) -> list[tuple[str, Any]]:
-    """What happened, by the database."""
-    await d.sql.set_type_codec("jsonb", encoder=str, decoder=json.loads, schema="pg_catalog")
-    return [tuple(row) for row in await d.sql.fetch("SELECT kind, detail FROM recorder_events ORDER BY id")]
-
-
-async def test_a_database_that_was_emptied_is_claimed_again(tmp_path: Path, database_url: str) -> None:
-    """It knows neither stream nor recorder any more (AL003): a fresh claim, an event, and recording goes on."""
-    async with desk(tmp_path, database_url) as d:
-        d.start()
-        await d.spool.append([points(0), points(1)])
-        await d.drained()
-        await d.sql.execute(
-            "TRUNCATE recorder_streams, recorders, process_data_points, acquisition_minutes, recorder_events"
-        )
-        await d.spool.append([points(2)])
-        await d.drained()
-        assert await d.values() == [2]
-        assert [kind for kind, _ in await events(d)] == ["database_restored"]
-        assert await d.sql.fetchval("SELECT machine FROM recorders") == "tool"
-        assert d.writer.state is WriterState.WRITING
-
-
-async def test_a_schema_that_is_not_there_is_waited_for(tmp_path: Path, database_url: str) -> None:
-    """A database that nobody migrated refuses every statement; the spool holds all."""
-    async with desk(tmp_path, database_url) as d:
-        await d.sql.execute("ALTER SCHEMA ald RENAME TO hidden")
-        d.start()
-        await d.spool.append([points(0)])
-        await d.away()
-        assert d.writer.last_error is not None
-        assert d.writer.last_error.endswith("run: ald-recorder database migrate")
-        await d.sql.execute("ALTER SCHEMA hidden RENAME TO ald")
-        await d.drained()
-        assert await d.values() == [0]
-
-
-async def test_a_second_writer_of_the_stream_fences_the_first(tmp_path: Path, database_url: str) -> None:
-    """The first stops for good, stores nothing any more, and its spool takes entries all the same."""
-    async with AsyncExitStack() as stack:
-        first = await stack.enter_async_context(desk(tmp_path, database_url))
-        first.start()
-        await first.spool.append([points(0)])
-        await first.drained()
-        second = await stack.enter_async_context(desk(tmp_path, database_url, spool=first.spool))
-        second.start()
-        await second.until(lambda: second.writer.state is WriterState.WRITING)
-        await first.spool.append([points(1)])
-        assert first.task is not None
-        await asyncio.wait([first.task], timeout=10)
-        assert first.task.done()
-        assert first.task.exception() is None
-        assert first.writer.state is WriterState.FENCED
-        assert first.writer.last_error is not None
-        assert "fenced off" in first.writer.last_error
-        await second.drained()
-        await assert_stored_once(second, 2)
-        assert await first.spool.append([points(2)]) == 3
-        await second.drained()
-
-
-async def test_a_number_that_another_machine_holds_is_said_and_spooling_goes_on(
-    tmp_path: Path, database_url: str
-) -> None:
-    """One line names the holder and what to change; once the number is free it is taken."""
-    async with desk(tmp_path, database_url, machine="tool B") as d:
-        await d.sql.execute("SELECT claim_recorder(1::int2, 'tool A', 'host-a')")
-        d.start()
-        await d.spool.append([points(0)])
-        await d.away()
-        assert d.writer.last_error == (
-            "recorder number 1 belongs to machine 'tool A' on host host-a; "
-            "give this one another [recorder] number; spooling goes on"
-        )
-        assert await d.spool.append([points(1)]) == 2
-        assert await d.values() == []
-        await d.sql.execute("DELETE FROM recorders")
-        await d.drained()
-        await assert_stored_once(d, 2)
-
-
-async def test_a_spool_put_back_from_an_older_copy_is_not_written_over_what_is_there(
-    tmp_path: Path, database_url: str
-) -> None:
-    """The database is ahead of the file: sequences would be used twice, so nothing is written, and a line says why."""
-    async with desk(tmp_path, database_url) as d:
-        await d.spool.append([points(0)])
-        d.start()
-        await d.drained()
-        await d.stop()
-        await d.sql.execute("UPDATE recorder_streams SET last_sequence = 40")
-        d.start()
-        await d.spool.append([points(1)])
-        await d.until(lambda: "older copy" in (d.writer.last_error or ""))
-        assert d.writer.state is WriterState.AWAY
-        assert await d.values() == [0]
-        assert await d.watermark() == 40
-
-
-@pytest.mark.parametrize("end", ["COMMIT", "ROLLBACK"])
-async def test_a_claim_waits_for_a_transaction_that_is_still_in_flight(
-    tmp_path: Path, database_url: str, end: str
-) -> None:
-    """What an older session is about to commit is seen, and not sent again; what it takes back is."""
-    async with desk(tmp_path, database_url) as d:
-        await d.spool.append([points(0)])
-        d.start()
-        await d.drained()
-        await d.stop()
-        await d.spool.append([points(1)])
-        stale = await connect_once(database_url, schema="ald")
-        try:
-            await stale.execute("BEGIN")
-            await stale.execute("SELECT advance_stream($1, $2, 1, 2, '[]')", d.spool.stream_id, d.writer.epoch)
-            d.start()
-            async with asyncio.timeout(10):
-                while not await d.sql.fetchval(WAITING):
-                    pass
-            await stale.execute(end)
-        finally:
-            await stale.close()
-        await d.drained()
-        assert await d.values() == ([0] if end == "COMMIT" else [0, 1]), "the stale session moved over entry 2"
-        assert await d.watermark() == 2
-
-
 async def test_a_crash_of_the_recorder_in_mid_commit_loses_and_repeats_nothing(
     tmp_path: Path, database_url: str
 ) -> None:
@@ -438,16 +194,6 @@ async def test_text_with_a_nul_stops_nothing(tmp_path: Path, database_url: str) 
         assert await d.sql.fetchval("SELECT operator FROM process_runs") == "Ada"
         [(_, detail)] = await events(d)
         assert detail == {"reason": "ab", "path": "c:\\u0000"}
-
-
-async def test_a_run_that_the_database_lost_can_still_end(tmp_path: Path, database_url: str) -> None:
-    """After a restored backup the end of an unknown run changes nothing and stops nothing."""
-    async with desk(tmp_path, database_url) as d:
-        d.start()
-        header = {"event": "run_ended", "process_id": PROCESS, "status": "completed", "ended_us": NOON_US}
-        await d.spool.append([Entry(kind=EntryKind.PROCESS, header=header), points(0)])
-        await d.drained()
-        assert await d.values() == [0]
 
 
 async def test_a_spool_that_cannot_be_read_is_tried_again(tmp_path: Path, database_url: str) -> None:

@@ -1,6 +1,7 @@
 """A writer between a real spool and a real PostgreSQL."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -18,6 +19,11 @@ from recorder.spool import Spool
 from recorder.statements import PREPARED
 from recorder.writer import Writer, WriterState
 
+TERMINATE = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+ WHERE application_name LIKE 'ald-recorder/%' AND datname = current_database()
+"""
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -90,6 +96,26 @@ class Desk:
 async def _no_wait(_seconds: float) -> None:
     """Try again at once."""
     await asyncio.sleep(0.001)
+
+
+async def kill_backends(d: Desk) -> None:
+    """End every session of the writer from the server's side."""
+    await d.sql.fetch(TERMINATE)
+
+
+async def assert_stored_once(d: Desk, numbers: int, *, rows: int = 2) -> None:
+    """Every entry's rows, each once, and accounting that agrees."""
+    assert await d.values() == [float(number) for number in range(numbers)]
+    assert await d.sql.fetchval("SELECT count(*) FROM process_data_points") == numbers * rows
+    assert await d.sql.fetchval("SELECT sum(rows) FROM acquisition_minutes") == numbers * rows
+    assert await d.sql.fetchval("SELECT sum(slots) FROM acquisition_minutes") == numbers
+    assert await d.watermark() == d.spool.last_sequence == d.spool.acknowledged
+
+
+async def events(d: Desk) -> list[tuple[str, Any]]:
+    """What happened, by the database."""
+    await d.sql.set_type_codec("jsonb", encoder=str, decoder=json.loads, schema="pg_catalog")
+    return [tuple(row) for row in await d.sql.fetch("SELECT kind, detail FROM recorder_events ORDER BY id")]
 
 
 @asynccontextmanager

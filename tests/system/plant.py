@@ -33,6 +33,8 @@ ROLES: Final = {
     )
 }
 START_COIL: Final = 40
+START_S: Final = 120.0
+"""A start takes a second; on a machine that is busy with ten other things it took half a minute."""
 END_S: Final = 10.0
 """SIGTERM has to end the recorder within this."""
 Settings = Mapping[str, Mapping[str, object]]
@@ -236,6 +238,7 @@ class Plant(AbstractContextManager["Plant"]):
                 and picture["process"] is not None
                 and (not database or picture["writer"]["state"] == "writing")
             ),
+            deadline_s=START_S,
         )
 
     def until_more_slots(self, slots: int) -> dict[str, Any]:

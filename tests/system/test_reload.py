@@ -81,6 +81,7 @@ def check_old_definitions(plant: Plant, first: dict[str, Any]) -> None:
     assert plans["500"] == {"parameters": 0, "requests": 0}
 
 
+@pytest.mark.timeout(180)
 def test_a_reload_in_mid_run_misses_no_slot(make_plant: MakePlant, database_url: str) -> None:
     """A parameter that is new is read from a slot on, another changes its interval; what needs a restart is named.
 

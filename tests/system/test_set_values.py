@@ -5,6 +5,7 @@ With the database or the tool away, with a read-back that differs and without th
 
 import asyncio
 import json
+import re
 import subprocess
 from typing import Any
 
@@ -103,6 +104,14 @@ def test_a_step_moves_the_tool_and_the_database_and_says_who_and_why(make_plant:
     queries = picture["queries_a_minute"]
     assert queries["set_values"] >= 1
     assert queries["all"] == queries["set_values"] + queries["other"] > queries["set_values"]
+    shown = subprocess.run(
+        command_line("status", "--config", str(plant.config_path)),
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment(),
+    )
+    assert re.search(r"^queries +\d+ a minute: \d+ of set-values, \d+ others$", shown.stdout, re.MULTILINE)
     assert plant.stop() == 0
     assert [change["source"] for change in plant.records.fetch(CHANGES)] == ["operator"] * 2
 

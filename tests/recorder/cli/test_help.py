@@ -8,7 +8,8 @@ from tests.recorder.cli.command import Commands
 
 COMMANDS = (
     *("", "demo", "run", "simulate", "status", "console", "definitions", "definitions import", "definitions list"),
-    *("runs", "runs list", "runs show", "runs audit", "runs start", "runs stop"),
+    *("runs", "runs list", "runs show", "runs audit", "runs start", "runs stop", "runs note"),
+    *(f"alarms{command}" for command in ("", " list", " acknowledge", " shelve", " unshelve")),
     *("database", "database migrate", "database url", "database serve"),
     *("database roles", "database health", "database maintain"),
     *(f"database quarantine{command}" for command in ("", " list", " retry", " export")),
