@@ -4,7 +4,7 @@ SPEED ?= 10
 WORKERS ?= 2
 PIP := .venv/bin/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: help demo test test-long check format bench lock clean
+.PHONY: help demo test test-long check format bench screenshots lock clean
 
 help:
 	@echo "make demo    record a run of a simulated tool into an embedded PostgreSQL (SPEED=$(SPEED))"
@@ -12,6 +12,7 @@ help:
 	@echo "make test-long  the tests that take minutes: the real map at 10 Hz, a whole replay, a 10 s outage, set clocks"
 	@echo "make check   ruff, mypy, import-linter"
 	@echo "make bench   measure requests, COPY, spool, backlog, CPU and latency"
+	@echo "make screenshots  draw each screen of the console into docs/screens"
 	@echo "make format  format the source"
 	@echo "make lock    pin the newest dependencies that pyproject.toml allows"
 	@echo "make clean   remove what make and the tests made"
@@ -36,6 +37,9 @@ check: .venv/ready-dev
 
 bench: .venv/ready-dev
 	.venv/bin/python -m benchmarks
+
+screenshots: .venv/ready-dev
+	.venv/bin/python -m docs.screens.draw
 
 format: .venv/ready-dev
 	.venv/bin/ruff check --fix .

@@ -14,21 +14,26 @@ import sys
 import termios
 import time
 from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
 from benchmarks.figure import Figure, Lengths
-from benchmarks.rig import Daemon, Server, daemon
+from benchmarks.rig import SCHEMA, Daemon, Server, daemon
 from hal.codec import encode
 from hal.modbus import ModbusTcpSettings, connect
 from recorder.cli.children import child, first_answer
+from recorder.database import connect_once
 from recorder.definition_file import read_definition_file
 
 ROW: Final = "console"
 MANY: Final = 500
+INTERVAL_MS: Final = 100
+CONSOLES: Final = 3
 CHANGED: Final = "Chamber Heater/temperature_set"
 _CHANGES: Final = 40
 _LINES, _COLUMNS = 60, 200
@@ -109,13 +114,16 @@ async def _cost(place: Server, lengths: Lengths) -> list[Figure]:
         port = first_answer(tool, log, "simulator")["port"]
         # the generated map is read each second
         fast_path = place.folder / "fast.csv"
-        fast_path.write_text(map_path.read_text(encoding="utf-8").replace(",1000\n", ",100\n"), encoding="utf-8")
+        fast_path.write_text(
+            map_path.read_text(encoding="utf-8").replace(",1000\n", f",{INTERVAL_MS}\n"), encoding="utf-8"
+        )
         async with daemon(place, fast_path, port) as running:
             alone = await _share(running, None, lengths)
             async with _screen(running) as screen:
                 screen.press("2")
                 await screen.until("of 5")
                 watched = await _share(running, screen, lengths)
+            figures = await _at_work(running, lengths)
     note = f"{MANY} parameters at 10 Hz, values in view on {_COLUMNS}x{_LINES}, {lengths.daemon_s:.0f} s"
     return [
         Figure(row=ROW, what="% of a core, the console", value=watched[1], digits=1, goal=25, note=note),
@@ -126,7 +134,60 @@ async def _cost(place: Server, lengths: Lengths) -> list[Figure]:
             digits=1,
             note=f"{alone[0]:.1f} % without, {watched[0]:.1f} % with one console",
         ),
+        *figures,
     ]
+
+
+async def _at_work(running: Daemon, lengths: Lengths) -> list[Figure]:
+    """What consoles do to the scans: slots missed, and how much more unsteady the scans become."""
+    alone = await _steadiness(running, lengths)
+    async with AsyncExitStack() as stack:
+        for _ in range(CONSOLES):
+            screen = await stack.enter_async_context(_screen(running))
+            screen.press("2")
+            await screen.until("of 5")
+        watched = await _steadiness(running, lengths)
+    note = (
+        f"{CONSOLES} consoles, each with values in view on {_COLUMNS}x{_LINES}, {lengths.daemon_s:.0f} s; without one "
+        f"{alone.missed} slots missed, jitter {alone.jitter_ms:.2f} ms at p99, with them {watched.jitter_ms:.2f} ms; "
+        "from the stored times, start to start"
+    )
+    more_ms = watched.jitter_ms - alone.jitter_ms
+    return [
+        Figure(row=ROW, what="slots missed with three consoles", value=watched.missed, digits=0, goal=0, note=note),
+        Figure(row=ROW, what="ms more jitter at p99 with three consoles", value=more_ms, goal=1, note=note),
+    ]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Steadiness:
+    """Slots that were skipped or failed in a span, and the p99 of how far scans were from an interval apart."""
+
+    missed: int
+    jitter_ms: float
+
+
+async def _steadiness(running: Daemon, lengths: Lengths) -> _Steadiness:
+    await asyncio.sleep(lengths.settle_s)
+    before, began = (await running.status())["scans"], datetime.now(UTC)
+    await asyncio.sleep(lengths.daemon_s)
+    after, ended = (await running.status())["scans"], datetime.now(UTC)
+    connection = await connect_once(running.dsn)
+    try:
+        rows = await connection.fetch(
+            f"SELECT timestamp FROM {SCHEMA}.process_data_points WHERE timestamp BETWEEN $1 AND $2 AND parameter_id = "
+            f"(SELECT min(id) FROM {SCHEMA}.component_parameters WHERE is_active) ORDER BY timestamp",
+            began,
+            ended,
+        )
+    finally:
+        await connection.close()
+    times_ms = np.array([row["timestamp"].timestamp() * 1e3 for row in rows])
+    between_ms = np.diff(times_ms)
+    # where a slot was missed two intervals lie between: that is counted and no jitter
+    jitter_ms = np.abs(between_ms - INTERVAL_MS * np.maximum(1, np.round(between_ms / INTERVAL_MS)))
+    missed = sum(after[outcome] - before[outcome] for outcome in ("skipped", "failed"))
+    return _Steadiness(missed=missed, jitter_ms=float(np.percentile(jitter_ms, 99)))
 
 
 async def _share(running: Daemon, screen: Screen | None, lengths: Lengths) -> tuple[float, float]:
@@ -139,7 +200,7 @@ async def _share(running: Daemon, screen: Screen | None, lengths: Lengths) -> tu
 
 
 async def _times(place: Server) -> list[Figure]:
-    changes, keys = [], []
+    changes, keys, cpu_ms = [], [], []
     with ExitStack() as stack:
         log = place.folder / "tool.log"
         tool = stack.enter_context(child("simulate", "--json", "--port", "0", log=log, name="simulator", answers=True))
@@ -163,13 +224,15 @@ async def _times(place: Server) -> list[Figure]:
             finally:
                 await link.close()
             for _ in range(_CHANGES // 2):
-                began_s = time.monotonic()
+                before_s, began_s = screen.cpu_s(), time.monotonic()
                 screen.press("?")
                 keys.append(await screen.until("leave: the recorder") - began_s)
+                cpu_ms.append(1e3 * (screen.cpu_s() - before_s))
                 screen.press("q")
                 await screen.until("1 of")
     note = f"{len(changes)} writes over Modbus, each looked for on the screen; highest {1e3 * max(changes):.0f}"
-    key_note = f"{len(keys)} times the key ? to its window on the screen; highest {1e3 * max(keys):.0f}"
+    key_note = f"{len(keys)} times the key ? to its window on the screen; highest {1e3 * max(keys):.0f}; "
+    key_note += f"{float(np.mean(cpu_ms)):.0f} ms of CPU each"
     return [
         Figure(row=ROW, what="ms change to screen, p50", value=1e3 * float(np.percentile(changes, 50)), note=note),
         Figure(

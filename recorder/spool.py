@@ -68,7 +68,6 @@ class Spool:
         self._arrived = asyncio.Event()
         self._whole = asyncio.Event()
         self._recent = RecentEntries()
-        self._used_bytes = 0
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
@@ -76,7 +75,6 @@ class Spool:
         self._read_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spool-peek")
         self._appender = await self._loop.run_in_executor(self._write_thread, self._open)
         self._acknowledged = self._store.acknowledged
-        self._used_bytes = self._appender.used_bytes
         self.last_sequence = self._store.last_sequence
         self._rates = SpoolRates(time.monotonic())
         self._go_on_rescuing()
@@ -157,13 +155,13 @@ class Spool:
     @property
     def used_bytes(self) -> int:
         """What is in use of the file, as of the last append."""
-        return self._used_bytes
+        return self._appender.used_bytes
 
     @property
     def time_to_full_s(self) -> float | None:
         """How long there is room for what comes, if nothing leaves from now on; None where nothing comes."""
         store = self._store
-        return self._rates.time_to_full_s(store.limit_bytes - self._used_bytes + store.kept_bytes, time.monotonic())
+        return self._rates.time_to_full_s(store.limit_bytes - self.used_bytes + store.kept_bytes, time.monotonic())
 
     @property
     def time_to_drain_s(self) -> float | None:
@@ -218,7 +216,7 @@ class Spool:
         while batch := self._next_batch():
             written = self._appender.write(batch)
             self._loop.call_soon_threadsafe(self._complete, written)
-            self._store.checkpoint_if_due()
+            self._appender.settle()
             if self._group_s:
                 break
         self._loop.call_soon_threadsafe(self._rest)
@@ -252,7 +250,6 @@ class Spool:
             if not has_shed:
                 self._recent.add(written.sequences[written.kept :], encoded)
             self._rates.came(len(written.sequences), sum(entry.file_bytes for entry in encoded), time.monotonic())
-            self._used_bytes = self._appender.used_bytes
             self.last_sequence = written.sequences[-1]
             self._arrived.set()
         position = written.kept

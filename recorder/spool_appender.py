@@ -164,7 +164,6 @@ class Appender:
             kept.clear()
             is_whole = sheds == self.handing.sheds_begun
             self._last_batch = list(zip(sequences, encoded, strict=True)) if is_whole else []
-            self.used_bytes = self.store.used_bytes
         except Exception as error:  # noqa: BLE001  (whatever it is, appending must go on, and be told)
             kept.add((entry for pending in batch for entry in pending.entries), state)
             failure = SpoolError(
@@ -174,6 +173,12 @@ class Appender:
         return Written(
             batch=batch, kept=len(before), sequences=sequences, sheds=self.handing.sheds_begun, failure=failure
         )
+
+    def settle(self) -> None:
+        """What follows a transaction and need not be waited for: the figures, and the log brought into the file."""
+        with suppress(sqlite3.Error):
+            self.used_bytes = self.store.used_bytes
+        self.store.checkpoint_if_due()
 
     def _append(self, encoded: Sequence[EncodedEntry], state: str | None) -> list[int]:
         if self._is_short_of_disk:

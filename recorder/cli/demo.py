@@ -22,6 +22,7 @@ from hal.parameter import RegisterKind
 from recorder.cli.app import JsonOption, app, run_async
 from recorder.cli.children import Deadline, check_alive, child, end, first_answer
 from recorder.cli.demo_database import DEMO_MACHINE, DEMO_SCHEMA, DatabasePlace, demo_directory, demo_server
+from recorder.cli.demo_screen import is_on_terminal, watch
 from recorder.cli.output import print_json
 from recorder.cli.plot import plot
 from recorder.cli.runs import fetch_run
@@ -61,18 +62,29 @@ class _Tool:
     map_path: Path
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Recorder:
+    """The recorder's process."""
+
+    process: subprocess.Popen[str]
+    log: Path
+    socket: Path
+
+
 @app.command()
 def demo(
     speed: Annotated[float, typer.Option(min=0.5, max=100, help="How many times faster than the tool.")] = 10.0,
     cycles: Annotated[int, typer.Option(min=1, max=10_000, help="Cycles of the recipe.")] = 20,
     seed: Annotated[int, typer.Option(help="Seed of the simulated tool's noise.")] = 0,
+    console: Annotated[bool, typer.Option(help="Show the console meanwhile, where there is a terminal.")] = True,
     json: JsonOption = False,
 ) -> None:
     """Record a run of a simulated tool.
 
     Needs nothing installed: it starts a simulated tool and a PostgreSQL of its own, records a complete run, shows what
-    was stored, and leaves nothing running.
+    was stored, and leaves nothing running. On a terminal the console shows the run; q leaves it.
     """
+    on_screen = console and not json and is_on_terminal()
     folder = demo_directory("demo-recorder")
     folder.mkdir(parents=True, exist_ok=True)
     told = Console(stderr=True, quiet=json, highlight=False)
@@ -105,9 +117,18 @@ def demo(
         config = _write_config(folder, place, tool, speed=speed)
         daemon_log = folder / "recorder.log"
         daemon = stack.enter_context(child("run", "--config", str(config), log=daemon_log, name="recorder"))
-        picture = run_async(
-            _record(folder, daemon, daemon_log, tool, definitions, speed=speed, place=place, console=told)
-        )
+        recorder = _Recorder(process=daemon, log=daemon_log, socket=folder / "control.sock")
+        told.print("starting the recorder …")
+        run_async(_until_ready(recorder))
+        progress = _progress(told)
+        patience_s = _PATIENCE_S + 2 * tool.run_duration_s / speed
+        recording = _record(recorder, tool, definitions, place, progress, patience_s=patience_s)
+        if on_screen:
+            # not uvloop: textual is tested on asyncio's own
+            picture = asyncio.run(watch(recorder.socket, recording, progress))
+        else:
+            with progress:
+                picture = run_async(recording)
         end(daemon, "recorder")
         summary = run_async(_summarise(place, picture, definitions))
     if json:
@@ -140,42 +161,47 @@ def _write_config(folder: Path, place: DatabasePlace, tool: _Tool, *, speed: flo
     return path
 
 
-async def _record(
-    folder: Path,
-    daemon: subprocess.Popen[str],
-    daemon_log: Path,
-    tool: _Tool,
-    definitions: DefinitionSet,
-    *,
-    speed: float,
-    place: DatabasePlace,
-    console: Console,
-) -> dict[str, Any]:
-    """Press start, follow the run to its end, and return the daemon's last picture, its run id added."""
-    socket = folder / "control.sock"
+def _progress(console: Console) -> Progress:
+    columns = (TextColumn("recording"), BarColumn(), MofNCompleteColumn(), TextColumn("cycles"), TimeElapsedColumn())
+    return Progress(*columns, console=console, transient=True)
+
+
+async def _until_ready(recorder: _Recorder) -> None:
+    """Wait until the recorder is ready for a run."""
     deadline = Deadline(_PATIENCE_S)
     # idle: the run of a demo that was killed is ended by now, and cannot be taken for the one that is started
-    while not _is_ready(await _picture(socket)):
-        check_alive(daemon, daemon_log, "recorder")
+    while not _is_ready(await _picture(recorder.socket)):
+        check_alive(recorder.process, recorder.log, "recorder")
         deadline.check("the recorder")
         await asyncio.sleep(_POLL_S)
+
+
+async def _record(
+    recorder: _Recorder,
+    tool: _Tool,
+    definitions: DefinitionSet,
+    place: DatabasePlace,
+    progress: Progress,
+    *,
+    patience_s: float,
+) -> dict[str, Any]:
+    """Press start, follow the run to its end, and return the daemon's last picture, its run id added."""
+    # here and not earlier: a console takes a while to open, and a short run at high speed would be over by then
     await _press_start(tool, definitions)
-    deadline = Deadline(_PATIENCE_S + 2 * tool.run_duration_s / speed)
-    columns = (TextColumn("recording"), BarColumn(), MofNCompleteColumn(), TextColumn("cycles"), TimeElapsedColumn())
+    deadline = Deadline(patience_s)
+    bar = progress.add_task("cycles", total=tool.cycles)
     run = 0
-    with Progress(*columns, console=console, transient=True) as progress:
-        bar = progress.add_task("cycles", total=tool.cycles)
-        while True:
-            check_alive(daemon, daemon_log, "recorder")
-            deadline.check("the end of the run")
-            picture = await _picture(socket)
-            process = picture["process"]
-            if process is not None and process["kind"] == "recipe":
-                run = process["process_id"]
-                progress.update(bar, completed=process["cycle"] or 0)
-            elif run and await _is_audited(place, run):
-                return {**picture, "run": run}
-            await asyncio.sleep(_POLL_S)
+    while True:
+        check_alive(recorder.process, recorder.log, "recorder")
+        deadline.check("the end of the run")
+        picture = await _picture(recorder.socket)
+        process = picture["process"]
+        if process is not None and process["kind"] == "recipe":
+            run = process["process_id"]
+            progress.update(bar, completed=process["cycle"] or 0)
+        elif run and await _is_audited(place, run):
+            return {**picture, "run": run}
+        await asyncio.sleep(_POLL_S)
 
 
 def _is_ready(picture: Mapping[str, Any]) -> bool:

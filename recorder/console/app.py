@@ -1,5 +1,7 @@
 """The console as an application: its views, the line that says whether anything of it is live, and its questions."""
 
+import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Final, TypeVar
@@ -9,13 +11,14 @@ from textual import events
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.css.query import NoMatches
-from textual.widgets import ContentSwitcher, Footer, Input, Static
+from textual.widgets import ContentSwitcher, Input, Static
 
 from recorder.console.board import Board
 from recorder.console.dialogs import Line, TextDialog
 from recorder.console.events_view import EventsView
 from recorder.console.feed import Feed, News
 from recorder.console.filter_bar import FilterBar
+from recorder.console.key_line import KeyLine
 from recorder.console.link import Link
 from recorder.console.overview_view import OverviewView
 from recorder.console.picture import ParameterRow, ReasonPicture, parse
@@ -28,9 +31,13 @@ from recorder.console.view import View
 from recorder.console.words import ASCII, UNICODE, span
 from recorder.errors import RecorderError
 
+INTERRUPTED: Final = 130
+"""Status of a program that Ctrl-C ended, as shells have it."""
 LEAST_WIDTH: Final = 60
 LEAST_HEIGHT: Final = 16
 _CLOCK_S: Final = 0.5
+_BENEATH_S: Final = 1.0
+"""What lies beneath a window is drawn less often, so that the keys of the window find a free console."""
 _VIEWS: Final[dict[str, type[View]]] = {
     "overview": OverviewView,
     "values": ValuesView,
@@ -49,6 +56,7 @@ class ConsoleApp(App[None]):
         socket: the daemon's control socket, as configured.
         is_unicode: whether the terminal shows more than ASCII.
         read_only: refuse all that changes anything.
+        notice: a line below the tabs; empty for none.
 
     Attributes:
         operator: who said their name last; it is not asked for twice in a session.
@@ -62,9 +70,11 @@ class ConsoleApp(App[None]):
         Binding("slash", "filter", "Filter", show=False, priority=True),
         Binding("question_mark", "help", "Help", key_display="?"),
         Binding("q", "quit", "Quit"),
+        # textual's own would only say which other key leaves
+        Binding("ctrl+c", "interrupt", show=False, priority=True),
     ]
 
-    def __init__(self, socket: Path, *, is_unicode: bool = True, read_only: bool = False) -> None:
+    def __init__(self, socket: Path, *, is_unicode: bool = True, read_only: bool = False, notice: str = "") -> None:
         super().__init__()
         self.theme = "ansi-dark"
         self.board = Board()
@@ -72,20 +82,24 @@ class ConsoleApp(App[None]):
         self.glyphs = UNICODE if is_unicode else ASCII
         self.read_only = read_only
         self.operator = ""
+        self._notice = notice
         self._live = Link(socket)
         # a question that takes long must not hold up what is live
         self._questions = Link(socket, answer_s=15.0)
         self._feed = Feed(self._live, self.board, wanted=self._wanted, tell=self._take_news)
+        self._drawn_s = 0.0
+        self._had_terminal = _has_terminal()
 
     def compose(self) -> ComposeResult:
         """Tabs, fault, views, keys."""
         yield TabLine(self.board, self.glyphs, [(name, view.title) for name, view in _VIEWS.items()])
+        yield Static(self._notice, id="notice", classes="-shown" if self._notice else "")
         yield Static("", id="fault")
         with ContentSwitcher(initial="overview", id="views"):
             for name, view in _VIEWS.items():
                 yield view(id=name)
         yield Static("", id="too-small")
-        yield Footer(show_command_palette=False)
+        yield KeyLine()
 
     def on_mount(self) -> None:
         """Begin to ask the daemon."""
@@ -124,6 +138,10 @@ class ConsoleApp(App[None]):
     def _take_news(self, news: News) -> None:
         if not self.screen_stack:
             return
+        now_s = self.board.monotonic_s()
+        if news is News.VALUES and len(self.screen_stack) > 1 and now_s - self._drawn_s < _BENEATH_S:
+            return
+        self._drawn_s = now_s
         try:
             self.view.take_news(news)
             if news in {News.LINK, News.STATUS}:
@@ -133,6 +151,8 @@ class ConsoleApp(App[None]):
 
     def _tick(self) -> None:
         """What changes with time alone: ages, and how long the daemon has been away."""
+        if self._had_terminal and not _has_terminal():
+            self.exit(return_code=INTERRUPTED)  # it went away, and nobody told
         if not self.screen_stack or not self.screen_stack[0].query("#fault"):
             return
         screen = self.screen_stack[0]
@@ -149,6 +169,17 @@ class ConsoleApp(App[None]):
         fault.update(Text(f" NO CONNECTION{away}: {board.fault}{tries}.{known}"))
         fault.add_class("-lost")
         self.view.take_news(News.VALUES)
+
+    def announce(self, notice: str) -> None:
+        """Say something below the tabs from now on."""
+        for line in self.screen_stack[0].query("#notice") if self.screen_stack else ():
+            assert isinstance(line, Static)
+            line.update(Text(notice))
+            line.add_class("-shown")
+
+    def action_interrupt(self) -> None:
+        """Ctrl-C."""
+        self.exit(return_code=INTERRUPTED)
 
     def ask_soon(self) -> None:
         """Other values are in sight: ask for them at the next turn, which is soon."""
@@ -253,6 +284,17 @@ class ConsoleApp(App[None]):
             ("", f"{glyphs.none} not read; (in brackets) not of now"),
         ]
         self.show_text("Keys", lines)
+
+
+def _has_terminal() -> bool:
+    """Whether what it draws on is a terminal that is still there."""
+    if sys.__stderr__ is None:
+        return False
+    try:
+        os.get_terminal_size(sys.__stderr__.fileno())
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _key_name(key: str) -> str:

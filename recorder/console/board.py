@@ -283,6 +283,11 @@ class Board:
         live = self.values.get(parameter_id)
         return () if live is None else tuple(live.small)
 
+    def small_trend_s(self, parameter_id: int) -> float:
+        """When its newest value was taken, seconds of the monotonic clock."""
+        live = self.values.get(parameter_id)
+        return 0.0 if live is None else live.small_s
+
     def matching(self, text: str, *, only: Callable[[ParameterRow], bool] = lambda _row: True) -> list[ParameterRow]:
         """The parameters that a filter leaves: each of its words is in name, unit, device or quality."""
         words = text.lower().split()

@@ -167,9 +167,11 @@ class FieldsDialog(ModalScreen[Mapping[str, str] | None]):
         """Begin at the first field."""
         self.query(Input).first().focus()
 
-    def on_input_submitted(self) -> None:
-        """Enter goes to the next field, and from the last one on to the button."""
-        self.app.action_focus_next()
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Enter goes to the next field, and from the last one on to the button; two that come at once, no further."""
+        inputs = list(self.query(Input))
+        following = inputs[inputs.index(event.input) + 1 :]
+        (following[0] if following else self.query_one("#done", Button)).focus()
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """Give the fields back where they are right."""

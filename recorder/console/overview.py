@@ -257,10 +257,11 @@ def _losses(status: StatusPicture, width: int, glyphs: Glyphs) -> list[Text]:
 
 def _cache(status: StatusPicture, unknown: str) -> str:
     cache = status.set_values
-    if cache is None or cache.hit_ratio is None:
+    if cache is None:
         return f"hit ratio {unknown}, age {unknown}"
+    ratio = "nothing asked yet" if cache.hit_ratio is None else f"hit ratio {100 * cache.hit_ratio:.1f} %"
     stale = f", {cache.stale} stale" if cache.stale else ""
-    return f"hit ratio {100 * cache.hit_ratio:.1f} %, age {span(cache.oldest_s, unknown=unknown)}{stale}"
+    return f"{ratio}, age {span(cache.oldest_s, unknown=unknown)}{stale}"
 
 
 def _clock(is_synchronised: bool | None, unknown: str) -> Text:
@@ -271,6 +272,6 @@ def _clock(is_synchronised: bool | None, unknown: str) -> Text:
 
 def _lag(status: StatusPicture, unknown: str) -> str:
     lag = status.event_loop_lag_ms
-    if isinstance(lag, StagePicture):
-        lag = lag.p99
-    return unknown if lag is None else f"{milliseconds(lag)} ms"
+    if lag is None or lag.late.p99 is None:
+        return unknown
+    return f"{milliseconds(lag.late.p99)} ms"

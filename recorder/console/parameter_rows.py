@@ -33,6 +33,7 @@ class ParameterRows:
         self._board = board
         self._glyphs = glyphs
         self.rows: list[ParameterRow] = []
+        self._trends: dict[int, tuple[float, int, str]] = {}
 
     @property
     def row_count(self) -> int:
@@ -61,9 +62,20 @@ class ParameterRows:
             Text(deviation(compared, wanted, scale, 9, glyphs), "yellow" if is_off else "cyan"),
             Text(shown.word, style),
             "" if shown.state == "none" else span(shown.age_s, unknown=glyphs.unknown),
-            Text(sparkline(self._board.small_trend(parameter.id), widths[9], glyphs) if widths[9] else "", "cyan"),
+            Text(self._trend(parameter.id, widths[9]), "cyan"),
             parameter.device,
         )
+
+    def _trend(self, parameter_id: int, width: int) -> str:
+        """A small trend; it has a new value each second, and is drawn far more often."""
+        if not width:
+            return ""
+        sampled_s = self._board.small_trend_s(parameter_id)
+        known = self._trends.get(parameter_id)
+        if known is None or known[:2] != (sampled_s, width):
+            drawn = sparkline(self._board.small_trend(parameter_id), width, self._glyphs)
+            known = self._trends[parameter_id] = (sampled_s, width, drawn)
+        return known[2]
 
 
 def mark(state: str, glyphs: Glyphs) -> str:

@@ -88,6 +88,14 @@ class StagePicture:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LagPicture:
+    """How late a timer of the event loop was, and for how long of that something of ours held it; milliseconds."""
+
+    late: StagePicture = StagePicture()
+    held: StagePicture = StagePicture()
+
+
+@dataclass(frozen=True, kw_only=True)
 class SpoolPicture:
     """What waits on disk."""
 
@@ -219,7 +227,7 @@ class StatusPicture:
     pool: PoolPicture = PoolPicture()
     clock: ClockPicture = ClockPicture()
     set_values: CachePicture | None = None
-    event_loop_lag_ms: StagePicture | float | None = None
+    event_loop_lag_ms: LagPicture | None = None
     definitions: DefinitionsPicture = DefinitionsPicture()
     audit: AuditPicture | None = None
     disk_used_percent: float | None = None

@@ -95,19 +95,43 @@ class RowList(ScrollView, can_focus=True):
         self._source = source
         self._widths: list[int] = []
         self._count = -1
+        self._base = Style.null()
+        # what was drawn of each row: a layout, the focus or a dialog asks for the same lines again and again
+        self._strips: dict[int, Strip] = {}
 
     def on_mount(self) -> None:
         """Take in what the source has."""
         self.update_rows()
 
     def update_rows(self) -> None:
-        """Draw anew: the source has other rows, or other values in them."""
+        """Draw the lines in sight that are other ones now: the source has other rows, or other values in them."""
         count = self._source.row_count
         if count != self._count:
             self._count = count
             self.virtual_size = Size(self.size.width, count + _HEADER)
             self.cursor = max(0, min(self.cursor, count - 1))
+            self._forget()
+        elif self._strips:
+            before, self._strips = self._strips, {}
+            for row in self.visible_rows:
+                if self._row_strip(row) != before.get(row):
+                    self._refresh_row(row)
+
+    def _forget(self) -> None:
+        """Draw all anew."""
+        self._strips.clear()
         self.refresh()
+
+    def _refresh_row(self, row: int) -> None:
+        line = row - round(self.scroll_offset.y) + _HEADER
+        self.refresh(Region(0, line, self.size.width, 1))
+
+    def notify_style_update(self) -> None:
+        """The colours may be others."""
+        super().notify_style_update()
+        if self.rich_style != self._base:
+            self._base = self.rich_style
+            self._forget()
 
     def on_resize(self, event: events.Resize) -> None:
         """Give the columns their widths."""
@@ -130,6 +154,7 @@ class RowList(ScrollView, can_focus=True):
             widths[at] = max(3, widths[at] + more)
             left -= more
         self._widths = widths
+        self._strips.clear()
 
     @property
     def visible_rows(self) -> range:
@@ -143,23 +168,36 @@ class RowList(ScrollView, can_focus=True):
         if len(self._widths) != len(self._columns):
             self._lay_out()
         if y == 0:
-            heads = [Text(column.title) for column in self._columns]
-            return self._strip(heads, width, _HEAD)
+            return self._strip([Text(column.title) for column in self._columns], width, _HEAD)
         row = round(self.scroll_offset.y) + y - _HEADER
         if row >= self._source.row_count:
-            return Strip.blank(width, self.rich_style)
+            return Strip.blank(width, self._base)
+        strip = self._strips.get(row)
+        return self._row_strip(row) if strip is None or strip.cell_length != width else strip
+
+    def _row_strip(self, row: int) -> Strip:
+        """Draw a row, and keep it."""
+        if len(self._widths) != len(self._columns):
+            self._lay_out()
         style = _CURSOR if row == self.cursor and self.has_focus else Style(bold=row == self.cursor)
-        return self._strip(self._source.cells(row, self._widths), width, style)
+        cells = self._source.cells(row, self._widths)
+        strip = self._strips[row] = self._strip(cells, self.scrollable_content_region.width, style)
+        return strip
 
     def _strip(self, cells: Sequence[Text | str], width: int, style: Style) -> Strip:
-        """One line; made of segments at once, since sixty of them are drawn eight times a second."""
-        base = self.rich_style + style
-        segments: list[Segment] = []
+        """One line; made of segments at once, since sixty of them are drawn eight times a second.
+
+        Neighbours of one style become one segment: each costs an escape sequence on the way to the terminal.
+        """
+        base = self._base + style
+        # colours turned round would make a patchwork of the line under the cursor
+        is_plain = bool(style.reverse)
+        segments: list[tuple[str, Style]] = []
         for column, room, cell in zip(self._columns, self._widths, cells, strict=True):
             if not room:
                 continue
             if segments:
-                segments.append(Segment(" " * _GAP, base))
+                segments.append((" " * _GAP, base))
             plain = cell if isinstance(cell, str) else cell.plain
             blanks = room - cell_len(plain)
             if isinstance(cell, Text) and (cell.spans or blanks < 0):
@@ -167,16 +205,17 @@ class RowList(ScrollView, can_focus=True):
                 text.truncate(room, overflow="ellipsis" if self._is_unicode else "crop")
                 text.align("right" if column.is_right else "left", room)
                 text.end = ""
-                segments += [
-                    Segment(s.text, base + s.style if s.style else base) for s in text.render(self.app.console)
-                ]
+                drawn = text.render(self.app.console)
+                segments += [(s.text, base if is_plain or not s.style else base + s.style) for s in drawn]
                 continue
             if blanks < 0:
                 plain, blanks = set_cell_size(plain, room), 0
-            own = base if isinstance(cell, str) or not cell.style else base + Style.parse(str(cell.style))
-            filled = " " * blanks + plain if column.is_right else plain + " " * blanks
-            segments.append(Segment(filled, own))
-        return Strip(segments).adjust_cell_length(width, base)
+            # nor has a blank a colour of its own
+            has_style = isinstance(cell, Text) and cell.style and plain.strip() and not is_plain
+            own = base + Style.parse(str(cell.style)) if has_style and isinstance(cell, Text) else base
+            padding = [(" " * blanks, base)] if blanks else []
+            segments += [*padding, (plain, own)] if column.is_right else [(plain, own), *padding]
+        return Strip(_joined(segments)).adjust_cell_length(width, base)
 
     @cached_property
     def _is_unicode(self) -> bool:
@@ -184,9 +223,9 @@ class RowList(ScrollView, can_focus=True):
 
     def watch_cursor(self, before: int, after: int) -> None:
         """Draw the two rows that changed."""
-        del before, after
         self._show_cursor()
-        self.refresh()
+        self._redraw(before)
+        self._redraw(after)
         self.post_message(self.Moved(self))
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
@@ -228,15 +267,35 @@ class RowList(ScrollView, can_focus=True):
             self.post_message(self.Chosen(self, row))
         self.cursor = row
 
+    def _redraw(self, row: int) -> None:
+        self._strips.pop(row, None)
+        self._refresh_row(row)
+
     def on_focus(self) -> None:
         """The cursor looks otherwise."""
-        self.refresh()
+        self._redraw(self.cursor)
 
     def on_blur(self) -> None:
         """The cursor looks otherwise."""
-        self.refresh()
+        self._redraw(self.cursor)
 
     @property
     def cursor_region(self) -> Region:
         """Where the cursor is, within the widget."""
         return Region(0, self.cursor - round(self.scroll_offset.y) + _HEADER, self.size.width, 1)
+
+
+def _joined(parts: Sequence[tuple[str, Style]]) -> list[Segment]:
+    """Segments, neighbours of one style as one."""
+    segments: list[Segment] = []
+    text, style = "", None
+    for more, own in parts:
+        if own is style or own == style:
+            text += more
+            continue
+        if text:
+            segments.append(Segment(text, style))
+        text, style = more, own
+    if text:
+        segments.append(Segment(text, style))
+    return segments

@@ -81,7 +81,7 @@ class RunRows:
             local(run.started_at, date=True),
             took,
             Text(run.status.replace("_", " "), style),
-            Text(verdict.replace("_", " "), "green" if verdict == "balanced" else ""),
+            Text(verdict.replace("_", " "), "green" if verdict == "balances" else ""),
             run.recipe or run.kind,
             run.operator,
             run.lot,

@@ -27,6 +27,7 @@ _PAN: Final = 0.25
 _ZOOM: Final = 0.5
 _PARTS: Final = 400
 _MARGIN: Final = 12
+_GAP: Final = 3
 _LOG_UNITS: Final = frozenset({"Torr", "mTorr", "mbar", "Pa", "hPa"})
 _EMPTY: Final = (
     "No parameter is drawn yet.\n\nPress 2 for the values, choose one, and press t to draw it here; up to six,\n"
@@ -170,22 +171,20 @@ class TrendsView(View, can_focus=True):
         return Line(times_s=times_s, values=values, number=number)
 
     def _show_legend(self) -> None:
-        legend = Text(no_wrap=False)
+        items: list[Text] = []
         for number, row in enumerate(self._chosen):
             shown = self.board.show(row)
             value = value_text(shown.value, row.data_type, unknown=self.glyphs.unknown)
             shape = SHAPES[number % len(SHAPES)] if self.console.encoding_is_unicode else f"{number + 1}"
             style = LINE_STYLES[number % len(LINE_STYLES)]
-            legend.append(f"{shape} ", style)
-            legend.append(f"{row.name} ")
-            legend.append(f"{value} {row.unit}" if shown.is_live else f"({value}) {row.unit} {shown.word}", "bold")
-            legend.append("   ")
+            told = f"{value} {row.unit}" if shown.is_live else f"({value}) {row.unit} {shown.word}"
+            items.append(Text.assemble((f"{shape} ", style), f"{row.name} ", (told, "bold")))
         if self._chosen:
             logged = [unit or "no unit" for unit, is_log in self._is_log.items() if is_log]
             held = "follows" if self._window.end_us is None else f"held at {local(self._window.end_us)}"
             scale = f", log {' '.join(logged)}" if logged else ""
-            legend.append(f"[{span(self._window.span_s)}, {held}{scale}]", "dim")
-        self.query_one("#legend-line", Static).update(legend)
+            items.append(Text(f"[{span(self._window.span_s)}, {held}{scale}]", "dim"))
+        self.query_one("#legend-line", Static).update(_in_lines(items, self.size.width))
 
     def on_plot_widget_scale_changed(self, event: PlotWidget.ScaleChanged) -> None:
         """The mouse moved or zoomed one plot: all show the same window."""
@@ -235,3 +234,18 @@ class TrendsView(View, can_focus=True):
         self._history.clear()
         async with self._rebuilding:
             await self._rebuild()
+
+
+def _in_lines(items: Sequence[Text], width: int) -> Text:
+    """Items beside each other, none broken but one that is wider than the line."""
+    text, room = Text(), width
+    for item in items:
+        if text and item.cell_len + _GAP > room:
+            text.append("\n")
+            room = width
+        elif text:
+            text.append(" " * _GAP)
+            room -= _GAP
+        text.append_text(item)
+        room -= item.cell_len
+    return text

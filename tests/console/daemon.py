@@ -317,7 +317,7 @@ class Daemon:
             "substrate": "Si",
             "note": "",
             "status": "completed",
-            "audit_verdict": "balanced",
+            "audit_verdict": "balances",
             "started_at": started_us,
             "ended_at": started_us + 59 * SECOND_US,
         }

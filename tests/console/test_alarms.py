@@ -116,6 +116,21 @@ async def test_an_alarm_is_shelved_for_some_minutes_and_comes_back(alarmed: Daem
     await live.until_told("it is not shelved.")
 
 
+async def test_enters_that_come_at_once_stop_at_the_button(alarmed: Daemon, live: Driven) -> None:
+    """Two of them in the last field, as over a slow line, press nothing and leave nothing."""
+    await live.press("6")
+    await live.until("pressure too high")
+    await live.press("s")
+    await live.until("Shelve: pressure too high")
+    last = live.app.screen.query(Input).last()
+    for _ in range(2):
+        last.post_message(Input.Submitted(last, last.value))
+    await live.pilot.pause()
+    focused = live.app.screen.focused
+    assert focused is not None
+    assert focused.id == "done"
+
+
 async def test_enter_shows_an_alarm_whole_and_buttons_answer_it(alarmed: Daemon, live: Driven) -> None:
     """The same with the mouse: a click moves the cursor, a second opens, a button acknowledges."""
     await live.press("6")

@@ -24,7 +24,7 @@ async def test_what_a_newer_recorder_says_is_shown(daemon: Daemon, live: Driven)
     daemon.status_changes = {
         "spool": {"entries": 4, "bytes": 5_000, "max_bytes": 10_000, "time_to_full_s": 7_200, "time_to_drain_s": 3},
         "set_values": {"hit_ratio": 0.987, "oldest_s": 42, "stale": 0},
-        "event_loop_lag_ms": {"p99": 3.21},
+        "event_loop_lag_ms": {"late": {"p99": 3.21}, "held": {"p99": 0.5}},
     }
     await live.until("fills in 2 h, drains in 3 s", "hit ratio 98.7 %, age 42 s", "event-loop lag 3.21 ms")
 

@@ -9,10 +9,10 @@ from tests.console.daemon import Daemon
 async def test_the_history_is_shown_newest_first(live: Driven) -> None:
     """With status and audit verdict in words."""
     await live.press("4")
-    screen = await live.until("3 runs", "lot3", "lot1", "completed", "balanced")
+    screen = await live.until("3 runs", "lot3", "lot1", "completed", "balances")
     assert screen.index("lot3") < screen.index("lot1")
     await live.press("enter")
-    await live.until("run 3", "operator: Ada", "took 0:00:59", "audit: balanced")
+    await live.until("run 3", "operator: Ada", "took 0:00:59", "audit: balances")
 
 
 async def test_a_hundred_thousand_runs_scroll_without_loading_all(daemon: Daemon, console: Console) -> None:

@@ -1,9 +1,6 @@
 """The real console in a real terminal, on the real recorder and the simulated tool, read off the screen."""
 
-import os
 import re
-import shlex
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,62 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.console.terminal import Terminal, needs_tmux, terminal_environment
 from tests.system.plant import Plant, environment
-from tests.system.waiting import until
 
-pytestmark = [
-    pytest.mark.skipif(
-        shutil.which("tmux") is None, reason="no tmux on this machine (on Debian: apt-get install tmux)"
-    ),
-    pytest.mark.timeout(180),
-]
-
-
-class Terminal:
-    """The console in a window of tmux, on a server of its own."""
-
-    def __init__(self, folder: Path, plant: Plant, *, columns: int, lines: int, environment: dict[str, str]) -> None:
-        self._socket = folder / "tmux.sock"
-        self._environment = {**environment, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-        command = [sys.executable, "-m", "recorder", "console", "--config", str(plant.config_path)]
-        # the window outlives the console, so that what it says at its end can be read
-        line = f"{shlex.join(command)}; echo ended with $?; sleep 60"
-        self._run("-u", "new-session", "-d", "-x", str(columns), "-y", str(lines), line)
-
-    def _run(self, *arguments: str) -> str:
-        program = ["tmux", "-S", str(self._socket), "-f", "/dev/null", *arguments]
-        said = subprocess.run(program, capture_output=True, encoding="utf-8", env=self._environment, check=True)
-        return said.stdout
-
-    @property
-    def screen(self) -> str:
-        """What is on it."""
-        return self._run("capture-pane", "-p")
-
-    def press(self, *keys: str) -> None:
-        """Press keys, as tmux names them."""
-        self._run("send-keys", *keys)
-
-    def resize(self, columns: int, lines: int) -> None:
-        """Make the window another size."""
-        self._run("resize-window", "-x", str(columns), "-y", str(lines))
-
-    def until(self, *texts: str) -> str:
-        """Wait until all of these are on the screen."""
-        seen = [""]
-
-        def found() -> str:
-            seen[0] = self.screen
-            return seen[0] if all(text in seen[0] for text in texts) else ""
-
-        try:
-            return until(f"{texts} on the screen", found)
-        except AssertionError as error:
-            raise AssertionError(f"{error}\n{seen[0]}") from None
-
-    def end(self) -> None:
-        """Close the window and its server."""
-        self._run("kill-server")
+pytestmark = [needs_tmux, pytest.mark.timeout(180)]
 
 
 @pytest.fixture
@@ -76,16 +21,15 @@ def plant(short_directory: Path, database_url: str) -> Iterator[Plant]:
         yield plant.start()
 
 
-def terminal_environment(**more: str) -> dict[str, str]:
-    """Of a terminal with sixteen colours and UTF-8."""
-    names = ("LC_ALL", "LC_CTYPE", "LANG", "COLORTERM", "TMUX")
-    kept = {name: value for name, value in environment().items() if name not in names}
-    return {**kept, "TERM": "xterm", "LANG": "C.UTF-8", **more}
+def console_in(folder: Path, plant: Plant, *, columns: int, lines: int, environment: dict[str, str]) -> Terminal:
+    """The console on a plant's recorder."""
+    command = [sys.executable, "-m", "recorder", "console", "--config", str(plant.config_path)]
+    return Terminal(folder, command, columns=columns, lines=lines, environment=environment)
 
 
 def test_an_operator_sees_the_run_the_fault_and_the_recovery(plant: Plant, short_directory: Path) -> None:
     """Values of the tool, its loss in words, and everything back without a key."""
-    terminal = Terminal(short_directory, plant, columns=80, lines=24, environment=terminal_environment())
+    terminal = console_in(short_directory, plant, columns=80, lines=24, environment=terminal_environment())
     try:
         terminal.until("LIVE", "plc", "● connected", "● 0 rows")
         terminal.press("2")
@@ -120,7 +64,7 @@ def test_an_operator_sees_the_run_the_fault_and_the_recovery(plant: Plant, short
 def test_a_terminal_without_utf_8_gets_plain_letters(plant: Plant, short_directory: Path) -> None:
     """No character that it could not show."""
     latin = terminal_environment(LC_ALL="POSIX", PYTHONIOENCODING="latin-1", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
-    terminal = Terminal(short_directory, plant, columns=100, lines=30, environment=latin)
+    terminal = console_in(short_directory, plant, columns=100, lines=30, environment=latin)
     try:
         for key in ("1", "2", "4", "6", "1"):
             terminal.press(key)
