@@ -48,7 +48,7 @@ _OTHER_FILES: Final = 1_000
 
 
 def main(
-    short: Annotated[bool, typer.Option("--short", help="The same course in 20 s, with a fifth of the load.")] = False,
+    short: Annotated[bool, typer.Option("--short", help="The same course in 20 s, with less of everything.")] = False,
     pause_s: Annotated[
         float, typer.Option(help="Between an answer to a client and its next question, at the mean.", min=0.01)
     ] = FULL.pause_s,
