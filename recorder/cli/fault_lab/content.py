@@ -8,6 +8,9 @@ from recorder.cli.fault_lab.quarantined import read_quarantine
 from recorder.cli.fault_lab.scenario import Check, Findings, Scenario
 from recorder.database import single_session
 
+_MOST_LOOKS: Final = 100
+"""Three slots each: a value that is refused comes within seconds."""
+
 
 async def _poison(lab: Lab, chance: Random) -> Findings:
     async with lab.plant("poison", seed=chance.randrange(10**6)) as plant:
@@ -20,6 +23,10 @@ async def _poison(lab: Lab, chance: Random) -> Findings:
         await plant.recorder.ask("runs_start", note="a NUL \0 that no text of PostgreSQL can hold")
         plant.did("a run started with a note that no text of PostgreSQL can hold")
         await plant.wait(lab.choose(short=1.5, long=20.0))
+        for _ in range(_MOST_LOOKS):  # which values are large, and which of them are refused, is the seed's
+            if (await read_quarantine(plant.dsn, plant.schema)).points:
+                break
+            await plant.recorder.until_more_slots(3)
         await plant.recorder.ask("runs_stop")
         await plant.recorder.until_more_slots(3)
         await plant.finish()
