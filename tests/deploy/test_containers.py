@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import pytest
 
-import recorder.__main__  # noqa: F401  (the commands register)
+from recorder.__main__ import register
 from recorder.acquisition import resolve_roles
 from recorder.cli.app import app
 from recorder.config import ENVIRONMENT_PREFIX, load
@@ -29,6 +29,7 @@ def accepts(arguments: list[str]) -> None:
     """Assert that these are a command of ours with options that it has."""
     command = [argument for argument in arguments if not argument.startswith("-")]
     names = [word for word in command if re.fullmatch(r"[a-z]+", word)]
+    register()
     with pytest.raises(SystemExit) as ended:
         app([*names, "--help"])
     assert ended.value.code == 0, arguments

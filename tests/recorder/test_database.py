@@ -21,6 +21,7 @@ from recorder.errors import (
     ConfigurationError,
     DatabaseError,
     DatabaseUnreachableError,
+    RightMissingError,
     StreamFencedError,
     StreamOutOfStepError,
 )
@@ -243,7 +244,11 @@ async def test_a_database_that_is_not_there_says_what_to_do(database_url: str) -
     ("error", "kind", "says"),
     [
         (asyncpg.InvalidPasswordError("no"), DatabaseError, "refused the login: no; check user and password"),
-        (asyncpg.InsufficientPrivilegeError("denied"), DatabaseError, "denied; grant the right or use another role"),
+        (
+            asyncpg.InsufficientPrivilegeError("denied"),
+            RightMissingError,
+            "denied; grant the right or use another role",
+        ),
         (ConnectionRefusedError(111, "refused"), DatabaseUnreachableError, "is not reachable ([Errno 111] refused)"),
         (TimeoutError(), DatabaseUnreachableError, "is not reachable (TimeoutError)"),
         (asyncpg.InterfaceError("connection is closed"), DatabaseUnreachableError, "connection is closed"),
