@@ -6,6 +6,7 @@ import pytest
 
 from tests.system.conftest import MakePlant
 from tests.system.plant import Plant
+from tests.system.waiting import until
 
 KILLS = 2
 
@@ -67,12 +68,13 @@ def test_a_run_that_ended_while_the_recorder_was_away_is_ended(plant: Plant) -> 
     plant.records.check_balance()
 
 
+@pytest.mark.timeout(120)
 def test_a_run_of_a_tool_that_was_restarted_meanwhile_has_an_unknown_end(plant: Plant) -> None:
     """Recorder and tool both went away in mid-run: whether that run was finished, nobody knows."""
     plant.speed = 10
     plant.start()
     plant.press_start()
-    plant.until_status("the run", lambda picture: picture["process"]["kind"] == "recipe")
+    until("the start of the run", lambda: plant.records.runs("recipe"))
     plant.kill()
     plant.kill_simulator()
     plant.start_simulator()
