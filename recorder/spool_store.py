@@ -199,8 +199,7 @@ class SpoolStore:
             entries: in order.
             state: JSON that replaces the kept state, together with the entries or not at all.
             acknowledge: forget entries up to this sequence.
-            merge_above: nothing above this sequence was handed to the database; None where that is not known. Only
-                there are tombstones merged.
+            merge_above: tombstones are merged above it, where nothing was handed to the database; None: not known.
             unhanded: the same, to be kept for the next start; the caller takes it back with `hand_out` before it reads
                 on.
 
