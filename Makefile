@@ -20,7 +20,8 @@ help:
 demo: .venv/ready
 	@.venv/bin/ald-recorder demo --speed $(SPEED)
 
-# what fails is run once more by itself: a machine that stands still for a moment fails a test of time, a fault fails twice
+# what fails is run once more by itself, since a machine that stands still for a moment fails a test of time; a fault that
+# comes only now and then can pass that way too, so read what the first run printed
 AGAIN := --last-failed --last-failed-no-failures none
 
 test: .venv/ready-dev
