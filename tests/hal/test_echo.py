@@ -15,7 +15,7 @@ from hal.pdu import Expected
 from tests.hal.echo import echoing
 from tests.hal.rtu_server import SILENT, UnitServer, serving, words
 
-# beside other tests a write over an unset echo went through once: a late answer may have stood for that of the next read
+# beside other tests a write over an unset echo went through once: perhaps a late answer stood for that of the next read
 pytestmark = pytest.mark.alone
 HOLDING, COIL = RegisterKind.HOLDING_REGISTER, RegisterKind.COIL
 ONE = Block(kind=HOLDING, address=0, count=1)
