@@ -13,8 +13,11 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, Static
 
 Line = str | tuple[str, str]
+Lines = Sequence[Line] | Callable[[], Sequence[Line]]
+"""What stands in a window, or what gives it where it changes while the window is open."""
 _LONGEST: Final = 200
 _REFRESH_S: Final = 1.0
+_REDRAW_S: Final = 0.2
 
 
 def button(label: str, id: str) -> Button:  # noqa: A002  (textual's word)
@@ -85,6 +88,26 @@ def joined(lines: Sequence[Line]) -> RenderableType:
     return Group(*parts)
 
 
+class Told(Static):
+    """Lines of a window; those that change are drawn anew while it is open."""
+
+    def __init__(self, lines: Lines) -> None:
+        self._give = lines if callable(lines) else None
+        self._said = lines() if callable(lines) else lines
+        super().__init__(joined(self._said))
+
+    def on_mount(self) -> None:
+        """Begin to keep them fresh."""
+        if self._give is not None:
+            self.set_interval(_REDRAW_S, self._redraw)
+
+    def _redraw(self) -> None:
+        assert self._give is not None
+        if (said := self._give()) != self._said:
+            self._said = said
+            self.update(joined(said))
+
+
 class ConfirmDialog(ModalScreen[bool]):
     """A question with yes and no; no has the focus, so that a stray Enter does nothing."""
 
@@ -94,7 +117,7 @@ class ConfirmDialog(ModalScreen[bool]):
         Binding("left,right", "app.focus_next", "Other button", show=False),
     ]
 
-    def __init__(self, title: str, lines: Sequence[str], *, yes: str) -> None:
+    def __init__(self, title: str, lines: Lines, *, yes: str) -> None:
         super().__init__()
         self._title, self._lines, self._yes = title, lines, yes
 
@@ -102,7 +125,7 @@ class ConfirmDialog(ModalScreen[bool]):
         """Question and two buttons."""
         with Vertical(classes="dialog"):
             yield Static(Text(self._title), classes="title")
-            yield Static(joined(self._lines))
+            yield Told(self._lines)
             with Horizontal(classes="buttons"):
                 yield button("< No, leave it: n >", id="no")
                 yield button(f"< {self._yes}: y >", id="yes")
@@ -138,7 +161,7 @@ class FieldsDialog(ModalScreen[Mapping[str, str] | None]):
     def __init__(
         self,
         title: str,
-        lines: Sequence[Line],
+        lines: Lines,
         fields: Mapping[str, str],
         *,
         given: Mapping[str, str],
@@ -153,7 +176,7 @@ class FieldsDialog(ModalScreen[Mapping[str, str] | None]):
         """One line a field."""
         with Vertical(classes="dialog"):
             yield Static(Text(self._title), classes="title")
-            yield Static(joined(self._lines))
+            yield Told(self._lines)
             for name, label in self._fields.items():
                 with Horizontal(classes="field"):
                     yield Label(label)

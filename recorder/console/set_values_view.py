@@ -128,19 +128,18 @@ class SetValuesView(View):
         parameter = self._rows.rows[event.row]
         if not self.console.may_change("change a set-value"):
             return
-        shown = self.board.show(parameter)
-        now = value_text(shown.value, parameter.data_type) if shown.is_live else "not known now"
 
         def filled(fields: Mapping[str, str] | None) -> None:
             if fields is not None:
-                self._confirm(parameter, fields, now)
+                self._confirm(parameter, fields)
 
+        unit = unit_text(parameter)
         dialog = FieldsDialog(
             f"Change {parameter.name}",
-            [
-                f"in the tool: {now} {unit_text(parameter)}",
-                f"desired: {value_text(parameter.desired, parameter.data_type)} {unit_text(parameter)}",
-                f"limits: {limits(parameter, self.glyphs)} {unit_text(parameter)}",
+            lambda: [
+                f"in the tool: {self._now(parameter)}",
+                f"desired: {value_text(parameter.desired, parameter.data_type)} {unit}",
+                f"limits: {limits(parameter, self.glyphs)} {unit}",
             ],
             {"value": "value", "reason": "reason", "changed_by": "your name", "during_recipe": "during recipe"},
             given={"changed_by": getpass.getuser(), "during_recipe": "no"},
@@ -149,7 +148,14 @@ class SetValuesView(View):
         )
         self.app.push_screen(dialog, filled)
 
-    def _confirm(self, parameter: ParameterRow, fields: Mapping[str, str], now: str) -> None:
+    def _now(self, parameter: ParameterRow) -> str:
+        """What the tool says now, with its unit."""
+        shown = self.board.show(parameter)
+        if not shown.is_live:
+            return "not known now"
+        return f"{value_text(shown.value, parameter.data_type)} {unit_text(parameter)}"
+
+    def _confirm(self, parameter: ParameterRow, fields: Mapping[str, str]) -> None:
         value = parse_value(fields["value"])
         assert value is not None
 
@@ -158,12 +164,16 @@ class SetValuesView(View):
                 self.run_worker(self._set(parameter, value, fields))
 
         arrow = self.glyphs.right
-        lines = [
-            f"{now} {arrow} {value_text(value, parameter.data_type)} {unit_text(parameter)}",
-            f"reason: {fields['reason']}",
-            "This writes to the tool now.",
-        ]
-        self.app.push_screen(ConfirmDialog(f"Write {parameter.name}?", lines, yes="Write it"), answered)
+        dialog = ConfirmDialog(
+            f"Write {parameter.name}?",
+            lambda: [
+                f"{self._now(parameter)} {arrow} {value_text(value, parameter.data_type)} {unit_text(parameter)}",
+                f"reason: {fields['reason']}",
+                "This writes to the tool now.",
+            ],
+            yes="Write it",
+        )
+        self.app.push_screen(dialog, answered)
 
     async def _set(self, parameter: ParameterRow, value: float, fields: Mapping[str, str]) -> None:
         try:

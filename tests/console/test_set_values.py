@@ -2,6 +2,7 @@
 
 import pytest
 
+from hal.quality import Quality
 from recorder.console.picture import ParameterRow
 from recorder.console.set_values_view import check_change, parse_value
 from tests.console.conftest import Console, Driven
@@ -37,6 +38,16 @@ async def test_a_change_is_asked_confirmed_and_read_back(daemon: Daemon, live: D
     assert asked["changed_by"]
     await live.press("enter")
     await live.until("● temperature_set", "140.5")
+
+
+async def test_an_open_dialog_follows_the_tool(daemon: Daemon, live: Driven) -> None:
+    """What the tool says when it is confirmed counts, not what it said when the dialog was opened."""
+    await fill(live, "140.5", "new recipe")
+    await live.until("1.5 °C → 140.5 °C")
+    daemon.set("Heater/temperature_set", 90.25)
+    await live.until("90.25 °C → 140.5 °C")
+    daemon.set("Heater/temperature_set", 90.25, Quality.BAD)
+    await live.until("not known now → 140.5 °C")
 
 
 async def test_no_is_no(daemon: Daemon, live: Driven) -> None:
