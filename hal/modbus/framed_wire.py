@@ -20,6 +20,9 @@ _HIGHEST_TRANSACTION: Final = 0xFFFF
 _MOST_ABANDONED: Final = 64
 _UNANSWERED: Final = "closed because an earlier request was not answered"
 _SILENT_CHARACTERS: Final = 3.5
+_ANSWERS_WITHOUT_ECHO: Final = 2
+"""So many in a row, on a line that was in no doubt, show that there is none: one may be late, of a request before."""
+_MOST_PROBES: Final = 5
 
 
 class MbapWire(TurnWire):
@@ -105,15 +108,18 @@ class RtuWire(TurnWire):
     device that lags by one answer is then heard, and stays marked.
 
     Some adapters of RS-485 hear what they send. Where the place says so, each request is cut off the front of what
-    comes back. Where it does not, nothing that an echo could pass for is asked before an answer has shown that there is
-    none: an unnoticed echo of a write would be taken for the unit's word that it was done.
+    comes back. Where it does not, nothing that an echo could pass for is asked before answers have shown that there is
+    none: an unnoticed echo of a write would be taken for the unit's word that it was done. Two in a row must show it,
+    since a late answer of an earlier request, even of an earlier connection, can come before the echo of this one. And
+    where an echo was heard once, the connection carries nothing more.
     """
 
     def __init__(self, place: Place, when_lost: Callable[[Wire], None]) -> None:
         super().__init__(place, FramerRTU(DecodePDU(is_server=False)), when_lost)
         self._silence_s = place.silence_s
         self._echoes = place.echo
-        self._is_without_echo = False
+        self._without_echo = 0
+        self._hears_itself = False
         self._frame = b""
         self._quiet_until_s = 0.0
         self._last: Question | None = None
@@ -142,31 +148,46 @@ class RtuWire(TurnWire):
         return self._frame, question.expected
 
     async def ask(self, question: Question) -> Reply:
-        """Send a request and wait for what answers it; before the first one that an echo could answer, a small read."""
-        is_safe = self._echoes or self._is_without_echo or self.is_broadcast(question)
-        if not is_safe and rtu.passes_for_answer(self._framed(question), question.expected):
-            await super().ask(request.echo_probe(question))
+        """Send a request and wait for what answers it; before the first one that an echo could answer, small reads."""
+        if self._hears_itself:
+            raise MismatchError(self._echo_words(question))
+        if not (self._is_judged or self.is_broadcast(question)) and rtu.passes_for_answer(
+            self._framed(question), question.expected
+        ):
+            await self._probe(question)
         return await super().ask(question)
+
+    @property
+    def _is_judged(self) -> bool:
+        """Whether it is known if there is an echo."""
+        return self._echoes or self._without_echo >= _ANSWERS_WITHOUT_ECHO
+
+    async def _probe(self, question: Question) -> None:
+        """Read until it is known that there is no echo."""
+        for _ in range(_MOST_PROBES):
+            await super().ask(request.echo_probe(question))
+            if self._is_judged:
+                return
+        raise MismatchError("the line is too busy to tell whether its adapter echoes, so it was not sent")
 
     def judge(self, received: bytearray, expected: Expected) -> Answer | None:
         """Take the answer out of what was received, behind the echo where there is one."""
-        if not self._is_without_echo:
+        if self._echoes or not self._is_judged:
             is_echo = rtu.begins_echo(received, self._frame)
             if is_echo and len(received) < len(self._frame):
                 return None
             if is_echo != self._echoes:
-                raise ValueError(self._echo_words())
+                self._hears_itself = is_echo
+                raise ValueError(self._echo_words(self._last))
         if self._echoes:
             return rtu.take_answer(received[len(self._frame) :], expected)
-        answer = rtu.take_answer(received, expected)
-        self._is_without_echo |= answer is not None
-        return answer
+        return rtu.take_answer(received, expected)
 
     def _framed(self, question: Question) -> bytes:
         return self.framer.encode(question.payload, question.unit.unit, 0)
 
-    def _echo_words(self) -> str:
-        field = "echo" if self._last is None else f"devices.{self._last.unit.device}.echo"
+    def _echo_words(self, question: Question | None) -> str:
+        field = "echo" if question is None else f"devices.{question.unit.device}.echo"
         if self._echoes:
             return f"what came back is not what was sent: two talk at once, or there is no echo: set {field} = false"
         return f"the adapter echoes what is sent: set {field} = true"
@@ -180,6 +201,8 @@ class RtuWire(TurnWire):
         """Note an answer; whether the line was flushed before it."""
         is_doubtful = question.unit.unit in self._doubtful
         self._doubtful.discard(question.unit.unit)
+        if not self._is_judged:
+            self._without_echo = 0 if is_doubtful else self._without_echo + 1
         self._keep_quiet(question.unit.turnaround_s if is_doubtful else 0.0)
         return is_doubtful
 

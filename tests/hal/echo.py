@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from hal.modbus import Framing, Parity, Place, SerialPlace, TcpPlace
+from tests.hal.streams import serving_streams
 from tests.hal.terminal import MOST, Terminal
 
 
@@ -31,21 +32,55 @@ async def echoing_gateway(port: int) -> AsyncIterator[int]:
                 writer.write(data)
 
         passing = asyncio.create_task(answers())
-        while data := await reader.read(MOST):
-            writer.write(data[:3])
-            await writer.drain()
-            await asyncio.sleep(0)
-            writer.write(data[3:])
-            behind_writer.write(data)
-        passing.cancel()
-        await asyncio.gather(passing, return_exceptions=True)
-        behind_writer.close()
-        writer.close()
+        try:
+            while data := await reader.read(MOST):
+                writer.write(data[:3])
+                await writer.drain()
+                await asyncio.sleep(0)
+                writer.write(data[3:])
+                behind_writer.write(data)
+        finally:
+            behind_writer.transport.abort()
+            passing.cancel()
+            await asyncio.gather(passing, return_exceptions=True)
 
-    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-        yield server.sockets[0].getsockname()[1]
-        for _ in range(5):  # the handlers see the closed sockets, and end
-            await asyncio.sleep(0)
+    async with serving_streams(serve) as its:
+        yield its
+
+
+@asynccontextmanager
+async def lagging_gateway(port: int) -> AsyncIterator[int]:
+    """The port of a gateway that echoes, and keeps its first answer until the next request, on whatever connection.
+
+    Then that answer comes alone, and the echo only with that of the request behind.
+    """
+    late: list[bytes] = []
+    answered = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal answered
+        behind_reader, behind_writer = await asyncio.open_connection("127.0.0.1", port)
+        echo = b""
+        try:
+            while data := await reader.read(MOST):
+                echo += data
+                behind_writer.write(data)
+                answer = await behind_reader.read(MOST)
+                answered += 1
+                if late:
+                    writer.write(late.pop())
+                    continue
+                writer.write(echo)
+                echo = b""
+                if answered == 1:
+                    late.append(answer)
+                else:
+                    writer.write(answer)
+        finally:
+            behind_writer.transport.abort()
+
+    async with serving_streams(serve) as its:
+        yield its
 
 
 @asynccontextmanager

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from hal.link import Block
 from hal.modbus import ModbusTcpSettings
 from hal.parameter import RegisterKind
+from tests.hal.streams import serving_streams
 
 
 @dataclass(frozen=True)
@@ -84,16 +85,11 @@ async def serving(script: Script) -> AsyncIterator[Place]:
     """Serve each connection by a script; one that returns leaves its connection open."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(asyncio.IncompleteReadError, ConnectionError):
-            await script(Peer(reader, writer))
-            await reader.read()
-        writer.close()
+        await script(Peer(reader, writer))
+        await reader.read()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server:
-        yield Place(server.sockets[0].getsockname()[1])
-        for _ in range(5):  # the handlers see the closed sockets, and end
-            await asyncio.sleep(0)
+    async with serving_streams(serve) as port:
+        yield Place(port)
 
 
 async def answering(peer: Peer) -> None:

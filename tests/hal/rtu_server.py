@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 from hal import rtu
 from hal.modbus import Framing, Place, TcpPlace
+from tests.hal.streams import serving_streams
 
 SILENT = None
 Act = Callable[[bytes], bytes | None]
@@ -58,11 +59,10 @@ class UnitServer:
                 if answer is not None:
                     writer.write(self.frame(head, request[0], answer))
                     await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except asyncio.IncompleteReadError:
             pass
         finally:
             self._writers.remove(writer)
-            writer.close()
 
     def frame(self, head: bytes, unit: int, answer: bytes) -> bytes:
         body = bytes((unit,)) + answer
@@ -81,9 +81,5 @@ class UnitServer:
 async def serving(framing: Framing) -> AsyncIterator[UnitServer]:
     """Serve for the length of a test."""
     units = UnitServer(framing)
-    server = await asyncio.start_server(units.serve, "127.0.0.1", 0)
-    units.port = server.sockets[0].getsockname()[1]
-    async with server:
+    async with serving_streams(units.serve) as units.port:
         yield units
-        for _ in range(5):  # the handlers see the closed sockets, and end
-            await asyncio.sleep(0)

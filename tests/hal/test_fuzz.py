@@ -21,6 +21,7 @@ from hal.pdu import Expected
 from hal.plan import plan_reads
 from hal.quality import Quality
 from tests.hal.parameters import holding
+from tests.hal.streams import serving_streams
 
 TWO = Block(kind=RegisterKind.HOLDING_REGISTER, address=0, count=2)
 PLAN = plan_reads([holding(1, 0, DataType.UINT32)])
@@ -81,24 +82,16 @@ async def serving(framing: Framing, fuzzes: Sequence[Fuzz], sent: list[bytes]) -
     left = list(fuzzes)
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while True:
-                request = await reader.readexactly(8 if framing is Framing.RTU else 12)
-                pieces = left.pop(0).pieces(framing, request[:2]) if left else [right(framing, request[:2])]
-                sent.append(b"".join(pieces))
-                for piece in pieces:
-                    writer.write(piece)
-                    await asyncio.sleep(0)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        finally:
-            writer.close()
+        while True:
+            request = await reader.readexactly(8 if framing is Framing.RTU else 12)
+            pieces = left.pop(0).pieces(framing, request[:2]) if left else [right(framing, request[:2])]
+            sent.append(b"".join(pieces))
+            for piece in pieces:
+                writer.write(piece)
+                await asyncio.sleep(0)
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server:
-        yield TcpPlace(host="127.0.0.1", port=server.sockets[0].getsockname()[1], framing=framing)
-        for _ in range(5):  # the handlers see the closed sockets, and end
-            await asyncio.sleep(0)
+    async with serving_streams(serve) as port:
+        yield TcpPlace(host="127.0.0.1", port=port, framing=framing)
 
 
 def unit() -> UnitSettings:

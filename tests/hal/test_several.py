@@ -14,6 +14,7 @@ from hal.modbus import ModbusTcpSettings, tcp_link
 from hal.parameter import RegisterKind
 from hal.plan import plan_reads
 from tests.hal.parameters import holding
+from tests.hal.streams import serving_streams
 
 
 def block(address: int) -> Block:
@@ -45,7 +46,6 @@ class Allowing:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self.open >= self.allowed:
-            writer.close()
             return
         self.open += 1
         self.writers.append(writer)
@@ -59,25 +59,17 @@ class Allowing:
                 await self.go.wait()
                 self._waiting -= 1
                 writer.write(request[:4] + bytes.fromhex("0005 01 03 02") + request[8:10])
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
         finally:
             self.open -= 1
             self.writers.remove(writer)
-            writer.close()
 
 
 @asynccontextmanager
 async def serving(allowed: int) -> AsyncIterator[Allowing]:
     """Serve for the length of a test."""
     device = Allowing(allowed)
-    server = await asyncio.start_server(device.serve, "127.0.0.1", 0)
-    device.port = server.sockets[0].getsockname()[1]
-    async with server:
+    async with serving_streams(device.serve) as device.port:
         yield device
-        device.go.set()
-        for _ in range(5):  # the handlers see the closed sockets, and end
-            await asyncio.sleep(0)
 
 
 async def test_as_many_requests_are_under_way_as_there_are_connections() -> None:

@@ -13,6 +13,7 @@ from hal.link import Block
 from hal.modbus import ModbusLink, ModbusTcpSettings, TlsSettings, connect
 from hal.parameter import RegisterKind
 from tests.hal.certificates import Certificates
+from tests.hal.streams import serving_streams
 
 ONE = Block(kind=RegisterKind.HOLDING_REGISTER, address=0, count=1)
 
@@ -22,20 +23,12 @@ async def serving(context: ssl.SSLContext | None) -> AsyncIterator[int]:
     """Answer each request with the word 7."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while request := await reader.readexactly(12):
-                writer.write(request[:4] + bytes.fromhex("0005 01 03 02 0007"))
-                await writer.drain()
-        except (asyncio.IncompleteReadError, OSError):
-            pass
-        finally:
-            writer.close()
+        while request := await reader.readexactly(12):
+            writer.write(request[:4] + bytes.fromhex("0005 01 03 02 0007"))
+            await writer.drain()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
-    async with server:
-        yield server.sockets[0].getsockname()[1]
-        for _ in range(5):  # the handlers see the closed sockets, and end
-            await asyncio.sleep(0)
+    async with serving_streams(serve, context) as port:
+        yield port
 
 
 async def reach(port: int, tls: TlsSettings | None, host: str = "127.0.0.1") -> ModbusLink:
