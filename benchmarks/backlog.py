@@ -7,9 +7,9 @@ from typing import Final
 
 import numpy as np
 
-from recorder.batch import RowEncoder
-from recorder.entry import Entry, EntryKind, Outcome, SlotCount
-from recorder.spool import Spool
+from recorder.spool.batch import RowEncoder
+from recorder.spool.entry import Entry, EntryKind, Outcome, SlotCount
+from recorder.spool.spool import Spool
 
 PROCESS: Final = 4_711
 INTERVAL_MS: Final = 100
@@ -51,7 +51,7 @@ class Backlog:
             yield [self._entry(self._first_slot + number) for number in range(first, min(first + entries, end))]
 
     def _entry(self, slot: int) -> Entry:
-        """An entry as `recorder.sampler` makes it."""
+        """An entry as `recorder.acquisition.sampler` makes it."""
         timestamps_us = slot * INTERVAL_MS * 1000 + self._offsets_us
         values = self._random.normal(100.0, 20.0, self.parameters)
         values[self._bad] = np.nan

@@ -17,11 +17,11 @@ import numpy as np
 
 from benchmarks.figure import Figure
 from benchmarks.rig import SCHEMA, Server, default_folder, server
-from recorder.batch import RowEncoder, copy_payload
 from recorder.cli.app import run_async
 from recorder.cli.fault_lab.proxy import Proxy
 from recorder.database import Database, DatabaseSettings, Session
-from recorder.holder import Holder
+from recorder.spool.batch import RowEncoder, copy_payload
+from recorder.writer.holder import Holder
 
 ROW: Final = "commit"
 ROUND_TRIPS_MS: Final = (0.0, 32.0, 200.0)
@@ -71,7 +71,7 @@ class _Stream:
         return self._stream_id, self._epoch, self._sequence - 1, self._sequence, "[]"
 
     async def one_message(self) -> None:
-        """As `recorder.writer` does."""
+        """As `recorder.writer.writer` does."""
         await self._session.commit([("advance_stream", self._advance())], self._payload)
 
     async def one_after_the_other(self) -> None:

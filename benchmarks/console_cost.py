@@ -28,7 +28,7 @@ from hal.codec import encode
 from hal.modbus import ModbusTcpSettings, connect
 from recorder.cli.children import child, first_answer
 from recorder.database import connect_once
-from recorder.definition_file import read_definition_file
+from recorder.definitions.file import read_definition_file
 
 ROW: Final = "console"
 MANY: Final = 500

@@ -1,4 +1,4 @@
-r"""How fast rows go through `recorder.batch` and `recorder.writer`, set against psql copying the very same bytes.
+r"""How fast rows go through the recorder's encoder and writer, set against psql copying the very same bytes.
 
 Timed of ours, a round: for each batch of about 10,000 rows, `RowEncoder.encode` of each of its scans, then
 `Writer.commit`: watermark, accounting, COPY and commit, and the wait for the answer. Not timed: reading from the spool,
@@ -27,16 +27,16 @@ import numpy.typing as npt
 
 from benchmarks.figure import Figure, Lengths
 from benchmarks.rig import MACHINE, SCHEMA, Server
-from recorder.batch import RowEncoder, copy_payload
-from recorder.clock import Clock
+from recorder.clock.clock import Clock
 from recorder.database import Database, DatabaseSettings, Session, connect_once
-from recorder.entry import Entry, EntryKind, Outcome, SlotCount
-from recorder.holder import Holder
-from recorder.latency import LatencyRecorder
-from recorder.spool import Spool
-from recorder.spool_store import SpooledEntry
-from recorder.statements import PREPARED
-from recorder.writer import Writer
+from recorder.spool.batch import RowEncoder, copy_payload
+from recorder.spool.entry import Entry, EntryKind, Outcome, SlotCount
+from recorder.spool.spool import Spool
+from recorder.spool.store import SpooledEntry
+from recorder.status.latency import LatencyRecorder
+from recorder.writer.holder import Holder
+from recorder.writer.statements import PREPARED
+from recorder.writer.writer import Writer
 
 ROW: Final = "copy"
 GOAL: Final = 0.8

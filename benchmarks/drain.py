@@ -18,10 +18,10 @@ from benchmarks.copy_rate import claimed_writer
 from benchmarks.figure import Figure, Lengths
 from benchmarks.rig import SCHEMA, Server, daemon, modbus_server, write_float_map
 from benchmarks.watermark_watch import watch_watermark
-from recorder.config import SpoolConfig, WriterConfig
+from recorder.config.file import SpoolConfig, WriterConfig
 from recorder.database import connect_once
-from recorder.entry import Outcome
-from recorder.spool_store import SpooledEntry
+from recorder.spool.entry import Outcome
+from recorder.spool.store import SpooledEntry
 
 ROW: Final = "drain"
 PARAMETERS: Final = 110

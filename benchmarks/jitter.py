@@ -2,10 +2,10 @@
 
 The daemon's own samplers, spool on disk and device over TCP, on uvloop, one at 10 Hz (110 float32) and one at 100 Hz
 (20 float32) in one event loop, as a tool has them; the server is another process. The writer is not there: its
-work is in the row *latency*. Timers of the event loop and `recorder.slot_timer` take turns, so that both figures are of
-one run on one machine. Only the second is set against the goal, with ``cpu_wake_up_us = 0`` where this user may set it:
-else an idle processor of a virtual machine wakes too late for it. Beside it another process sleeps and says how late
-this machine wakes it: a busy machine misses the goal by that alone.
+work is in the row *latency*. Timers of the event loop and of `recorder.acquisition.slot_timer` take turns, so that
+both figures are of one run on one machine. Only the second is set against the goal, with ``cpu_wake_up_us = 0`` where
+this user may set it: else an idle processor of a virtual machine wakes too late for it. Beside it another process
+sleeps and says how late this machine wakes it: a busy machine misses the goal by that alone.
 """
 
 import asyncio
@@ -26,17 +26,17 @@ from hal.device import Device
 from hal.modbus import ModbusTcpSettings, tcp_link
 from hal.plan import ReadPlan, plan_reads
 from hal.scan import Scan
-from recorder.clock import Clock
-from recorder.grid import Grid, Slot
-from recorder.latency import LatencyRecorder
-from recorder.process import ProcessTracker
-from recorder.process_id import ProcessIdMint
-from recorder.recording import Recording, Roles
-from recorder.run import RunContext
-from recorder.sampler import Sampler
-from recorder.slot_timer import SlotTimer
-from recorder.spool import Spool
-from recorder.wake_up import wake_up_within
+from recorder.acquisition.grid import Grid, Slot
+from recorder.acquisition.recording import Recording, Roles
+from recorder.acquisition.sampler import Sampler
+from recorder.acquisition.slot_timer import SlotTimer
+from recorder.acquisition.wake_up import wake_up_within
+from recorder.clock.clock import Clock
+from recorder.runs.process import ProcessTracker
+from recorder.runs.process_id import ProcessIdMint
+from recorder.runs.run import RunContext
+from recorder.spool.spool import Spool
+from recorder.status.latency import LatencyRecorder
 
 ROW: Final = "jitter"
 GOALS_MS: Final = {100: 1.0, 10: 2.0}

@@ -29,10 +29,10 @@ from benchmarks.load_watch import slots_from, watching
 from benchmarks.machine import look_at
 from benchmarks.rig import MACHINE, ROOT, SCHEMA, Daemon, RigError, Server, daemon, default_folder, server
 from recorder import logs
-from recorder.api_config import ApiConfig
 from recorder.cli.app import OUTSIDE, run_async
 from recorder.cli.children import child, end, first_answer, last_line
-from recorder.config import ENVIRONMENT_PREFIX
+from recorder.config.api import ApiConfig
+from recorder.config.file import ENVIRONMENT_PREFIX
 from recorder.database import connect_once
 from sql import load_query
 from sql.named_query import load_queries

@@ -21,7 +21,7 @@ import numpy as np
 from benchmarks.load_connection import Client, LostError, Stream
 from benchmarks.load_shape import Shape
 from recorder.cli.app import run_async
-from recorder.loop_lag import LoopLag
+from recorder.status.loop_lag import LoopLag
 
 SEARCH: Final = "/api/runs?search="
 PAGE: Final = "/api/runs"

@@ -8,7 +8,7 @@ from benchmarks.figure import Figure
 from benchmarks.load_generator import Generated
 from benchmarks.load_shape import Shape
 from benchmarks.load_watch import Slots, Watched
-from recorder.api_config import ApiConfig
+from recorder.config.api import ApiConfig
 
 ROW: Final = "load"
 GOOD_PERCENT: Final = 99.0

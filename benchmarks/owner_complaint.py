@@ -20,7 +20,7 @@ from recorder.check.spread import Spread
 from recorder.cli.app import run_async
 from recorder.cli.fault_lab.proxy import Proxy
 from recorder.database import DatabaseSettings
-from recorder.definition_file import read_definition_file
+from recorder.definitions.file import read_definition_file
 from recorder.measure import record_time, sample, step_time, ways
 from simulator import parameter_map
 from simulator.array_memory import ArrayMemory

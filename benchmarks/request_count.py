@@ -12,7 +12,7 @@ from hal.link import Block
 from hal.modbus import ModbusTcpSettings, tcp_link
 from hal.parameter import Parameter
 from hal.plan import ReadPlan, plan_reads
-from recorder.definition_file import read_definition_file
+from recorder.definitions.file import read_definition_file
 
 ROW = "requests"
 GOAL = 6

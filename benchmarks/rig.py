@@ -17,11 +17,11 @@ from typing import Any, Final
 from recorder.cli.children import child
 from recorder.control import ask
 from recorder.database import connect_once, quote_identifier, single_session
-from recorder.definition_file import read_definition_file
-from recorder.definition_import import write
+from recorder.database.migration import migrate
+from recorder.definitions.file import read_definition_file
+from recorder.definitions.importing import write
 from recorder.embedded import EmbeddedPostgres
 from recorder.errors import DaemonAwayError
-from recorder.migration import migrate
 
 ROOT: Final = Path(__file__).parents[1]
 REAL_MAP: Final = ROOT.parent / "shared" / "data" / "ald_plc_map.csv"

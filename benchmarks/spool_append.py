@@ -14,10 +14,10 @@ from typing import Final
 import numpy as np
 
 from benchmarks.figure import Figure
-from recorder.batch import RowEncoder
-from recorder.config import SpoolConfig
-from recorder.entry import Entry, EntryKind, Outcome, SlotCount
-from recorder.spool import Spool
+from recorder.config.file import SpoolConfig
+from recorder.spool.batch import RowEncoder
+from recorder.spool.entry import Entry, EntryKind, Outcome, SlotCount
+from recorder.spool.spool import Spool
 
 ROW: Final = "spool"
 POINTS: Final = 300

@@ -13,45 +13,52 @@ import structlog
 
 from hal.device import Device
 from hal.limits import PlanLimits
-from recorder.acquisition import DeviceHooks, PlannedDevice, make_samplers, plan_devices, plan_limits, resolve_roles
-from recorder.alarms import Alarms
-from recorder.auditor import Auditor
-from recorder.clock import Clock, is_synchronised
-from recorder.clock_watch import ClockWait, ClockWatch
-from recorder.config import Config
+from recorder.acquisition.event_log import EventLog
+from recorder.acquisition.hole_file import HoleFile
+from recorder.acquisition.meeting import fit_all, meet
+from recorder.acquisition.probe import identify_handler, probe_handler
+from recorder.acquisition.recording import Recording
+from recorder.acquisition.sampler import Sampler
+from recorder.acquisition.setup import (
+    DeviceHooks,
+    PlannedDevice,
+    make_samplers,
+    plan_devices,
+    plan_limits,
+    resolve_roles,
+)
+from recorder.acquisition.slot_timer import SlotTimer
+from recorder.acquisition.wake_up import wake_up_within
+from recorder.alarms.alarms import Alarms
+from recorder.alarms.limit_watch import limits_of
+from recorder.alarms.own_conditions import OwnConditions
+from recorder.audit.auditor import Auditor
+from recorder.care.maintenance import maintain
+from recorder.clock.clock import Clock, is_synchronised
+from recorder.clock.kept import start_clock
+from recorder.clock.watch import ClockWait, ClockWatch
+from recorder.config.file import Config
 from recorder.control import Handler, serve
 from recorder.database import Database, DatabaseSettings
-from recorder.definition_source import DefinitionSource
-from recorder.definitions import DefinitionSet
-from recorder.desired import Desired
-from recorder.event_log import EventLog
-from recorder.holder import Holder
-from recorder.hole_file import HoleFile
+from recorder.definitions.definitions import DefinitionSet
+from recorder.definitions.source import DefinitionSource
 from recorder.instance import only_recorder_of
-from recorder.kept_clock import start_clock
-from recorder.latency import LatencyRecorder
-from recorder.limit_watch import limits_of
-from recorder.loop_lag import LoopLag
-from recorder.maintenance import maintain
-from recorder.measured import metrics_handler
-from recorder.meeting import fit_all, meet
-from recorder.notify import ServiceManager
-from recorder.own_conditions import OwnConditions
-from recorder.probe import identify_handler, probe_handler
-from recorder.process import ProcessTracker
-from recorder.process_id import ProcessIdMint
-from recorder.recording import Recording
-from recorder.reload import Reload, Running
-from recorder.run import RunContext
-from recorder.run_commands import run_handlers
-from recorder.sampler import Sampler
-from recorder.slot_timer import SlotTimer
-from recorder.spool import Spool
-from recorder.statements import PREPARED
-from recorder.status import line, picture
-from recorder.wake_up import wake_up_within
-from recorder.watching import Watching
-from recorder.writer import Writer, WriterState
+from recorder.runs.commands import run_handlers
+from recorder.runs.process import ProcessTracker
+from recorder.runs.process_id import ProcessIdMint
+from recorder.runs.run import RunContext
+from recorder.service.notify import ServiceManager
+from recorder.service.reload import Reload, Running
+from recorder.set_values.desired import Desired
+from recorder.spool.spool import Spool
+from recorder.status.commands import Watching
+from recorder.status.latency import LatencyRecorder
+from recorder.status.loop_lag import LoopLag
+from recorder.status.measured import metrics_handler
+from recorder.status.status import line, picture
+from recorder.writer.holder import Holder
+from recorder.writer.statements import PREPARED
+from recorder.writer.writer import Writer, WriterState
 
 _ROLES_WAIT_S: Final = 1.0
 _SCAN_END_S: Final = 2.0

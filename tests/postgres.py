@@ -83,7 +83,7 @@ class TestServer:
 
     def _migrated_template(self) -> str:
         if self._template is None:
-            from recorder.migration import migrate  # noqa: PLC0415  (tests without a schema do without it)
+            from recorder.database.migration import migrate  # noqa: PLC0415  (tests without a schema do without it)
 
             name = f"{self.run}_template"
             self._create(name, None)

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Final
 
-from recorder.single_flight import SingleFlight
+from recorder.database.single_flight import SingleFlight
 
 MIB: Final = 1024 * 1024
 _LARGEST_SHARE: Final = 4

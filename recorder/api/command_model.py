@@ -5,7 +5,7 @@ from typing import Annotated, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from recorder.api.status_model import Microseconds
-from recorder.write_rules import LONGEST_REASON
+from recorder.set_values.write_rules import LONGEST_REASON
 
 # no control characters but tab and line ends; a text has something else than spaces
 Label = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200, pattern=r"^[^\x00-\x08\x0e-\x1f]*$")]

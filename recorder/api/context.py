@@ -13,7 +13,7 @@ from recorder.api.run_history import RunHistory
 from recorder.api.run_listener import heard_history
 from recorder.api.run_points import RunPoints
 from recorder.api.tokens import Tokens
-from recorder.config import Config
+from recorder.config.file import Config
 from recorder.console.link import Link
 from recorder.database import Database, DatabaseSettings
 

@@ -14,7 +14,7 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from recorder.api.problem import ProblemResponse
-from recorder.api_config import ApiConfig
+from recorder.config.api import ApiConfig
 
 LIVENESS: Final = "/health/live"
 STREAM: Final = "/api/stream"

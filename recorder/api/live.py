@@ -8,11 +8,11 @@ from typing import Any, Final
 from recorder.api.daemon_links import DaemonLinks
 from recorder.api.errors import TooBusyError
 from recorder.api.value_board import ValueBoard
-from recorder.api_config import ApiConfig
+from recorder.config.api import ApiConfig
 from recorder.console.picture import ParameterRow, ParametersPage, StatusPicture, ValuesPicture, parse
+from recorder.database.single_flight import SingleFlight
 from recorder.errors import DaemonAwayError, RecorderError
-from recorder.live_values import MOST_VALUES
-from recorder.single_flight import SingleFlight
+from recorder.status.live_values import MOST_VALUES
 
 POLL_S: Final = 0.125
 """Between two questions for values while somebody streams; the console asks as often."""

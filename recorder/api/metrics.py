@@ -19,9 +19,9 @@ from recorder.api.access import READING, Reader
 from recorder.api.context import Context
 from recorder.api.metrics_daemon import PREFIX, DaemonMetrics, Picture, statement_family
 from recorder.api.metrics_requests import RequestTimes, request_histogram
+from recorder.database.single_flight import SingleFlight
+from recorder.database.statement_times import BOUNDS_S
 from recorder.errors import OutsideError, RecorderError
-from recorder.single_flight import SingleFlight
-from recorder.statement_times import BOUNDS_S
 
 MEDIA_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _EXAMPLE: Final = f"# HELP {PREFIX}up Whether the daemon answers.\n# TYPE {PREFIX}up gauge\n{PREFIX}up 1.0\n"

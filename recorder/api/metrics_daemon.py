@@ -18,7 +18,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from hal.health import DeviceState
-from recorder.writer import WriterState
+from recorder.writer.writer import WriterState
 
 PREFIX: Final = "ald_recorder_"
 Picture = Mapping[str, Any]

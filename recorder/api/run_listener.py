@@ -10,7 +10,7 @@ import structlog
 
 from recorder.api.run_history import RunHistory
 from recorder.database import Database, listening
-from recorder.notices import CHECK_EVERY_S, CHECK_WITHIN_S, Listened, Notices
+from recorder.database.notices import CHECK_EVERY_S, CHECK_WITHIN_S, Listened, Notices
 
 CHANNEL: Final = "ald_runs"
 """As migration 0016 names it."""

@@ -15,8 +15,8 @@ import uvicorn
 from recorder.api.app import make_app
 from recorder.api.connection import LONGEST_HEAD, connections
 from recorder.api.context import Context, open_context
-from recorder.api_config import ApiConfig
-from recorder.config import Config
+from recorder.config.api import ApiConfig
+from recorder.config.file import Config
 from recorder.errors import ConfigurationError, OutsideError
 
 GRACE_S: Final = 5

@@ -9,10 +9,10 @@ from enum import StrEnum
 from typing import Final
 
 from recorder.care.connection import care_connection
+from recorder.care.maintenance import drop_old_days
 from recorder.care.summaries import summarise_ended_runs
 from recorder.database import FOREIGN_ERRORS, Session, translate
 from recorder.errors import DatabaseError
-from recorder.maintenance import drop_old_days
 from sql import load_query
 
 OPERATION: Final = "database maintain"

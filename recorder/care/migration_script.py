@@ -8,7 +8,7 @@ from runpy import run_path
 from typing import Final
 
 from recorder.database import quote_identifier
-from recorder.migration import MigrationError, content_hash
+from recorder.database.migration import MigrationError, content_hash
 from sql import load_query
 from sql.literal import with_arguments
 

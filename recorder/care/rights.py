@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from recorder.care.connection import care_connection
-from recorder.dsn import describe_dsn
+from recorder.database.dsn import describe_dsn
 from recorder.errors import DatabaseError
 from sql import load_query
 

@@ -4,7 +4,7 @@ from typing import Final
 
 from recorder.check.spread import milliseconds
 from recorder.check.verdict import Report, Verdict
-from recorder.clock import read_kernel_clock
+from recorder.clock.clock import read_kernel_clock
 
 SECTION: Final = "Clock"
 _WIDE_MS: Final = 1000.0

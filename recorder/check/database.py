@@ -5,11 +5,11 @@ from typing import Final
 
 from recorder.check.spread import Spread, milliseconds
 from recorder.check.verdict import Report, Verdict
-from recorder.config import Config
+from recorder.config.file import Config
 from recorder.database import Session, single_session
-from recorder.dsn import describe_dsn
+from recorder.database.dsn import describe_dsn
+from recorder.database.migration import status
 from recorder.errors import ConfigurationError, DatabaseError
-from recorder.migration import status
 
 SECTION: Final = "Database"
 _ROUND_TRIPS: Final = 20

@@ -11,8 +11,8 @@ from typing import Final
 
 from recorder.check.spread import Spread
 from recorder.check.verdict import Report, Verdict
-from recorder.config import Config
-from recorder.spool_store import FILE_FORMAT
+from recorder.config.file import Config
+from recorder.spool.store import FILE_FORMAT
 
 SECTION: Final = "Disk"
 _WRITES: Final = 20

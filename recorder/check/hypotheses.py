@@ -15,7 +15,7 @@ from hal.parameter import LAST_ADDRESS, DataType, RegisterKind, WordOrder
 from recorder.check.image import Image
 from recorder.check.plausible import FAR_LESS_LIKELY, Expectation, has_orders, is_plausible, value_of, weight
 from recorder.check.units import conversions
-from recorder.definitions import Definition
+from recorder.definitions.definitions import Definition
 
 _OTHER_KIND: Final = {
     RegisterKind.HOLDING_REGISTER: RegisterKind.INPUT_REGISTER,

@@ -22,7 +22,7 @@ from recorder.check.plausible import (
 )
 from recorder.check.units import conversions
 from recorder.check.verdict import Verdict
-from recorder.definitions import Definition
+from recorder.definitions.definitions import Definition
 
 _FLOATS: Final = frozenset({DataType.FLOAT32, DataType.FLOAT64})
 _MOST_SHOWN: Final = 3

@@ -7,10 +7,10 @@ from pathlib import Path
 from hal.link import Connect, Identify
 from hal.plan import ReadPlan
 from hal.survey import SurveyReader
-from recorder.acquisition import plan_limits
+from recorder.acquisition.probe import DaemonReader
+from recorder.acquisition.setup import plan_limits
 from recorder.check.devices import CheckedDevice
-from recorder.config import DeviceConfig
-from recorder.probe import DaemonReader
+from recorder.config.file import DeviceConfig
 
 
 @asynccontextmanager

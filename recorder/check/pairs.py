@@ -11,7 +11,7 @@ from recorder.check.judgement import Judgement
 from recorder.check.plausible import Expectation
 from recorder.check.units import conversions
 from recorder.check.verdict import Verdict
-from recorder.definitions import Definition
+from recorder.definitions.definitions import Definition
 
 _WRITABLE: Final = frozenset({RegisterKind.COIL, RegisterKind.HOLDING_REGISTER})
 _TOLERANCE: Final = 0.02

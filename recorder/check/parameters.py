@@ -15,7 +15,7 @@ from recorder.check.plausible import Expectation
 from recorder.check.surroundings import look_around
 from recorder.check.verdict import Report, Verdict
 from recorder.check.writes import check_writes
-from recorder.definitions import Definition
+from recorder.definitions.definitions import Definition
 
 PARAMETERS: Final = "Parameters of"
 """How the heading of the parameters of a device begins."""

@@ -8,7 +8,7 @@ from hal.codec import decode
 from hal.errors import DefinitionError
 from hal.parameter import DataType, Parameter, WordOrder
 from recorder.check.units import is_linear, smallest, unit_bounds
-from recorder.definitions import Definition
+from recorder.definitions.definitions import Definition
 from recorder.errors import UsageError
 
 _MARGIN: Final = 0.1

@@ -9,7 +9,10 @@ from typing import Final
 from hal.errors import DefinitionError
 from hal.link import Connect
 from hal.parameter import WordOrder
-from recorder.acquisition import plan_together, resolve_roles, watch_settings
+from recorder.acquisition.device_watch import WatchSettings
+from recorder.acquisition.lines import make_links
+from recorder.acquisition.recording import Roles
+from recorder.acquisition.setup import plan_together, resolve_roles, watch_settings
 from recorder.check.clock import check_clock
 from recorder.check.database import check_database
 from recorder.check.devices import check_device
@@ -20,14 +23,11 @@ from recorder.check.plausible import Expectation
 from recorder.check.source import Source, from_file, from_recorder, parse_expectations, report_source
 from recorder.check.verdict import Report, Verdict
 from recorder.check.wake_up import check_wake_up
-from recorder.config import Config, DeviceConfig
+from recorder.config.file import Config, DeviceConfig
 from recorder.control import ask
-from recorder.definitions import Definition, DefinitionSet
-from recorder.device_watch import WatchSettings
+from recorder.definitions.definitions import Definition, DefinitionSet
 from recorder.errors import ConfigurationError, DaemonAwayError, RecorderError
 from recorder.instance import only_recorder_of
-from recorder.lines import make_links
-from recorder.recording import Roles
 
 SECTION: Final = "Recorder"
 

@@ -9,12 +9,12 @@ from typing import Final
 from hal.parameter import WordOrder
 from recorder.check.plausible import Expectation
 from recorder.check.verdict import Report, Verdict
-from recorder.config import Config
+from recorder.config.file import Config
 from recorder.database import single_session
-from recorder.definition_file import read_definition_file
-from recorder.definitions import Definition, load_definitions, load_last_good
+from recorder.definitions.definitions import Definition, load_definitions, load_last_good
+from recorder.definitions.file import read_definition_file
+from recorder.definitions.findings import Finding, Located, Severity, examine
 from recorder.errors import ConfigurationError, DatabaseError, DefinitionsError, UsageError
-from recorder.findings import Finding, Located, Severity, examine
 
 SECTION: Final = "Definitions"
 _VERDICTS: Final = {Severity.ERROR: Verdict.FAULT, Severity.WARNING: Verdict.WARNING}

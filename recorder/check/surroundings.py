@@ -12,7 +12,7 @@ from recorder.check.image import Image
 from recorder.check.judgement import FEWEST_READINGS, is_doubtful
 from recorder.check.plausible import Expectation
 from recorder.check.writes import write_place
-from recorder.definitions import Definition
+from recorder.definitions.definitions import Definition
 
 _LOOKS: Final = 3
 

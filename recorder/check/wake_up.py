@@ -4,10 +4,10 @@ import asyncio
 import time
 from typing import Final
 
+from recorder.acquisition.wake_up import wake_up_within
 from recorder.check.clock import SECTION
 from recorder.check.spread import Spread
 from recorder.check.verdict import Report, Verdict
-from recorder.wake_up import wake_up_within
 
 _SLEEPS: Final = 200
 _SLEEP_S: Final = 0.005

@@ -8,7 +8,7 @@ from recorder.check.image import Image
 from recorder.check.pairs import PairFinding
 from recorder.check.plausible import is_plausible, value_of
 from recorder.check.verdict import Verdict
-from recorder.definitions import Definition
+from recorder.definitions.definitions import Definition
 
 _WRITABLE: Final = frozenset({RegisterKind.COIL, RegisterKind.HOLDING_REGISTER})
 Place = tuple[RegisterKind, int, int]

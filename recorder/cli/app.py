@@ -13,7 +13,7 @@ import typer
 from typer.exceptions import TyperException
 
 from hal.errors import DefinitionError, HalError
-from recorder.config import Config, load
+from recorder.config.file import Config, load
 from recorder.errors import RecorderError
 from simulator.errors import AwayError, ListenError, SimulatorError
 

@@ -14,10 +14,10 @@ from recorder import logs
 from recorder.check.spread import Spread, milliseconds
 from recorder.cli.app import ConfigOption, JsonOption, app, read_config, run_async
 from recorder.cli.output import print_json, print_table
-from recorder.config import Config
+from recorder.config.file import Config
 from recorder.database import DatabaseSettings
-from recorder.definition_file import read_definition_file
-from recorder.dsn import describe_dsn
+from recorder.database.dsn import describe_dsn
+from recorder.definitions.file import read_definition_file
 from recorder.errors import UsageError
 from recorder.measure import record_time, sample, step_time, ways
 from recorder.measure.scratch import scratch_schema

@@ -11,7 +11,7 @@ from recorder.check.verdict import Report
 from recorder.cli.app import ConfigOption, JsonOption, app, read_config, run_async
 from recorder.cli.check_screen import CheckScreen
 from recorder.cli.output import print_json
-from recorder.definition_export import write_definition_file
+from recorder.definitions.export import write_definition_file
 
 
 @app.command()

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from recorder.config import ENVIRONMENT_PREFIX
+from recorder.config.file import ENVIRONMENT_PREFIX
 from recorder.errors import DemoError
 
 END_DEADLINE_S: Final = 15.0

@@ -11,9 +11,9 @@ from recorder.care.rights import renew_rights
 from recorder.cli.app import ConfigOption, JsonOption, app, read_config, run_async
 from recorder.cli.demo_database import DemoOption, database_of, demo_server
 from recorder.cli.output import print_json
-from recorder.migration import migrate as migrate_schema
-from recorder.migration import released_migrations
-from recorder.migration import status as migration_status
+from recorder.database.migration import migrate as migrate_schema
+from recorder.database.migration import released_migrations
+from recorder.database.migration import status as migration_status
 
 database_app = typer.Typer(help="The schema in PostgreSQL.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(database_app, name="database")

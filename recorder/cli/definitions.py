@@ -9,20 +9,20 @@ import typer
 
 from hal.devices import KNOWN_DEVICES
 from hal.parameter import WordOrder
-from recorder.acquisition import plan_limits
+from recorder.acquisition.setup import plan_limits
 from recorder.cli.app import ConfigOption, JsonOption, app, read_config, run_async
 from recorder.cli.demo_database import DatabasePlace, DemoOption, database_of, place_of
 from recorder.cli.known_devices import describe, print_what_it_needs
 from recorder.cli.output import print_json, print_table
-from recorder.config import Config
-from recorder.definition_diff import Difference, difference
-from recorder.definition_file import DefinitionFile, read_definition_file
-from recorder.definition_import import Comparison, Load, compare, estimate, write
-from recorder.definitions import Definition, DefinitionSet, load_definitions, load_last_good
-from recorder.earlier_database import read_earlier_database
+from recorder.config.file import Config
+from recorder.definitions.definitions import Definition, DefinitionSet, load_definitions, load_last_good
+from recorder.definitions.diff import Difference, difference
+from recorder.definitions.earlier_database import read_earlier_database
+from recorder.definitions.file import DefinitionFile, read_definition_file
+from recorder.definitions.findings import Severity
+from recorder.definitions.importing import Comparison, Load, compare, estimate, write
+from recorder.definitions.known_device import device_name_of, find_known_device, known_definitions
 from recorder.errors import ConfigurationError, DatabaseError, DefinitionsError, OutsideError, UsageError
-from recorder.findings import Severity
-from recorder.known_device import device_name_of, find_known_device, known_definitions
 
 definitions_app = typer.Typer(help="Which parameters are read, and how.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(definitions_app, name="definitions")

@@ -28,11 +28,11 @@ from recorder.cli.plot import plot
 from recorder.cli.runs import fetch_run
 from recorder.control import ask
 from recorder.database import single_session
-from recorder.definition_file import read_definition_file
-from recorder.definition_import import write
-from recorder.definitions import DefinitionSet, load_definitions
+from recorder.database.migration import migrate
+from recorder.definitions.definitions import DefinitionSet, load_definitions
+from recorder.definitions.file import read_definition_file
+from recorder.definitions.importing import write
 from recorder.errors import DaemonAwayError
-from recorder.migration import migrate
 
 START: Final = "Process/start"
 PRESSURE: Final = "Process/chamber_pressure"

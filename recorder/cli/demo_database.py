@@ -10,7 +10,7 @@ from typing import Annotated, Final
 import typer
 
 from recorder.cli.app import read_config
-from recorder.config import Config
+from recorder.config.file import Config
 from recorder.database import Session, single_session
 from recorder.embedded import EmbeddedPostgres, default_data_directory
 from recorder.errors import DemoError

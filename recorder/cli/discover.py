@@ -13,16 +13,16 @@ from pydantic import ValidationError
 from hal.limits import AddressRange
 from hal.link import Connect
 from hal.parameter import LAST_ADDRESS
+from recorder.acquisition.lines import make_links
 from recorder.cli.app import ConfigOption, JsonOption, app, read_config, run_async
 from recorder.cli.output import print_json
+from recorder.config.transport import Transport, TransportConfig
 from recorder.control import ask
-from recorder.definition_export import write_definition_file
-from recorder.definitions import Definition
-from recorder.discover import Discovery, FoundUnit, Search, describe, discover
+from recorder.definitions.definitions import Definition
+from recorder.definitions.discover import Discovery, FoundUnit, Search, describe, discover
+from recorder.definitions.export import write_definition_file
+from recorder.definitions.skeleton import make_skeleton
 from recorder.errors import AlreadyRunningError, DaemonAwayError, UsageError
-from recorder.lines import make_links
-from recorder.skeleton import make_skeleton
-from recorder.transport_config import Transport, TransportConfig
 
 _INTERRUPTED: Final = 130
 _HIGHEST_UNIT: Final = 255

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from hal.devices import KnownDevice
-from recorder.config import Config, DeviceConfig
+from recorder.config.file import Config, DeviceConfig
 
 
 def describe(known: KnownDevice) -> dict[str, Any]:

@@ -18,8 +18,8 @@ from recorder.cli.demo_database import DatabasePlace, DemoOption, database_of
 from recorder.cli.output import local_time, print_json, print_table
 from recorder.database import Session
 from recorder.errors import UsageError
-from recorder.quarantine_retry import LISTED, Retried, read_quarantine, readable
-from recorder.quarantine_retry import retry as retry_quarantine
+from recorder.writer.quarantine_retry import LISTED, Retried, read_quarantine, readable
+from recorder.writer.quarantine_retry import retry as retry_quarantine
 
 quarantine_app = typer.Typer(
     help="Rows, events and entries that PostgreSQL refused for their content.",

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from recorder.audit import Audit, Verdict, audit
-from recorder.audit import store as keep_audit
-from recorder.audit_text import audit_page
+from recorder.audit.audit import Audit, Verdict, audit
+from recorder.audit.audit import store as keep_audit
+from recorder.audit.text import audit_page
 from recorder.cli.app import ConfigOption, JsonOption, app, read_config, run_async
 from recorder.cli.demo_database import DatabasePlace, DemoOption, database_of
 from recorder.cli.output import clock_offset, duration, local_time, print_json, print_table

@@ -7,8 +7,8 @@ from contextlib import suppress
 
 import asyncpg
 
+from recorder.database.dsn import check_files, wrong_dsn
 from recorder.database.translation import FOREIGN_ERRORS, translate
-from recorder.dsn import check_files, wrong_dsn
 
 
 async def connect_once(

@@ -11,13 +11,13 @@ from typing import Any, Self
 import asyncpg
 
 from recorder.database.connection import Connection, cache_size, quote_identifier
+from recorder.database.dsn import check_files, wrong_dsn
+from recorder.database.keepalive import keep_alive, server_keepalives
 from recorder.database.session import Session, settled_by
+from recorder.database.single_flight import SingleFlight
+from recorder.database.slow_statement import SLOW_S
+from recorder.database.statement_times import StatementTimes
 from recorder.database.translation import FOREIGN_ERRORS, translate
-from recorder.dsn import check_files, wrong_dsn
-from recorder.keepalive import keep_alive, server_keepalives
-from recorder.single_flight import SingleFlight
-from recorder.slow_statement import SLOW_S
-from recorder.statement_times import StatementTimes
 from sql import QUERIES
 
 

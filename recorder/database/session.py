@@ -10,11 +10,11 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from recorder.database.connection import connect_once
+from recorder.database.slow_statement import SLOW_S, told_if_slow
+from recorder.database.statement_times import StatementTimes
 from recorder.database.translation import FOREIGN_ERRORS, translate
-from recorder.entry import COLUMNS
 from recorder.errors import ContentRefusedError
-from recorder.slow_statement import SLOW_S, told_if_slow
-from recorder.statement_times import StatementTimes
+from recorder.spool.entry import COLUMNS
 from sql import QUERIES
 from sql.literal import set_local, with_arguments
 
@@ -147,8 +147,8 @@ class Session:
 
         Args:
             statements: name and arguments of each.
-            payload: header, rows and trailer of PostgreSQL's binary COPY format, columns `recorder.entry.COLUMNS`; None
-                where there are no rows.
+            payload: header, rows and trailer of PostgreSQL's binary COPY format, with the columns
+                `recorder.spool.entry.COLUMNS`; None where there are no rows.
 
         Raises:
             DatabaseError: nothing was committed; after a lost connection nobody knows.

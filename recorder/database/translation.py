@@ -5,7 +5,7 @@ from typing import Final
 
 import asyncpg
 
-from recorder.dsn import describe_dsn
+from recorder.database.dsn import describe_dsn
 from recorder.errors import (
     ContentRefusedError,
     DatabaseError,

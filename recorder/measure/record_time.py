@@ -9,18 +9,18 @@ from typing import Final
 
 import numpy as np
 
-from recorder.batch import RowEncoder
 from recorder.check.spread import Spread
-from recorder.clock import Clock
+from recorder.clock.clock import Clock
 from recorder.database import Database, DatabaseSettings
-from recorder.entry import Entry, EntryKind, Outcome, SlotCount
 from recorder.errors import DatabaseUnreachableError
-from recorder.holder import Holder
-from recorder.latency import LatencyRecorder
 from recorder.measure.sample import MACHINE
-from recorder.spool import Spool
-from recorder.statements import PREPARED
-from recorder.writer import Writer
+from recorder.spool.batch import RowEncoder
+from recorder.spool.entry import Entry, EntryKind, Outcome, SlotCount
+from recorder.spool.spool import Spool
+from recorder.status.latency import LatencyRecorder
+from recorder.writer.holder import Holder
+from recorder.writer.statements import PREPARED
+from recorder.writer.writer import Writer
 
 _WARM_UP: Final = 5
 _SPOOL_BYTES: Final = 100_000_000

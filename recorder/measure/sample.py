@@ -5,9 +5,9 @@ from typing import Final
 
 from hal.parameter import DataType, RegisterKind
 from recorder.database import DatabaseSettings, single_session
-from recorder.definition_file import DefinitionFile
-from recorder.definition_import import write
-from recorder.definitions import Definition, DefinitionSet, load_definitions
+from recorder.definitions.definitions import Definition, DefinitionSet, load_definitions
+from recorder.definitions.file import DefinitionFile
+from recorder.definitions.importing import write
 
 MACHINE: Final = "Bench"
 SET_POINT: Final = Definition(

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from recorder.database import FOREIGN_ERRORS, connect_once, translate
-from recorder.migration import migrate
+from recorder.database.migration import migrate
 from sql import load_query
 
 _PREFIX: Final = "ald_bench_"

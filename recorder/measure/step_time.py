@@ -8,17 +8,17 @@ from typing import Final
 from hal.device import Device
 from hal.modbus import ModbusTcpSettings, tcp_link
 from recorder.check.spread import Spread
-from recorder.clock import Clock
+from recorder.clock.clock import Clock
 from recorder.database import Database, DatabaseSettings
-from recorder.definitions import DefinitionSet
+from recorder.definitions.definitions import DefinitionSet
 from recorder.errors import OutsideError
 from recorder.measure.sample import MACHINE, SET_POINT
-from recorder.parameter_step import ParameterSteps, Surroundings
-from recorder.set_value_source import DatabaseSetValues
-from recorder.set_values import SetValues
-from recorder.spool import Spool
-from recorder.step import Step, StepOutcome
-from recorder.write_rules import RecipeState, WriteRule, WritesConfig
+from recorder.set_values.cache import SetValues
+from recorder.set_values.parameter_step import ParameterSteps, Surroundings
+from recorder.set_values.source import DatabaseSetValues
+from recorder.set_values.step import Step, StepOutcome
+from recorder.set_values.write_rules import RecipeState, WriteRule, WritesConfig
+from recorder.spool.spool import Spool
 
 _WARM_UP: Final = 3
 _SPOOL_BYTES: Final = 100_000_000

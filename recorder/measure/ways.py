@@ -12,10 +12,10 @@ from statistics import median
 from typing import Final
 
 from recorder.database import Database, DatabaseSettings, Session, single_session
-from recorder.definitions import DefinitionSet, load_definitions
+from recorder.definitions.definitions import DefinitionSet, load_definitions
 from recorder.measure.sample import MACHINE
-from recorder.set_value_source import DatabaseSetValues
-from recorder.set_values import SetValues
+from recorder.set_values.cache import SetValues
+from recorder.set_values.source import DatabaseSetValues
 
 _PREPARED: Final = ("load_definitions", "load_definitions_of_component", "set_values_by_id", "set_values_of_machine")
 _HITS: Final = 5_000

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from recorder.config import load
+from recorder.config.file import load
 from recorder.errors import ConfigurationError, OutsideError, UsageError
 from recorder.service.units import (
     CONFIGURATION,

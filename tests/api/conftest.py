@@ -15,8 +15,8 @@ from pydantic import SecretStr
 from recorder.api.app import make_app
 from recorder.api.context import open_context
 from recorder.api.tokens import Role, Tokens
-from recorder.api_config import ApiConfig
-from recorder.config import Config, DatabaseConfig, RecorderConfig
+from recorder.config.api import ApiConfig
+from recorder.config.file import Config, DatabaseConfig, RecorderConfig
 from tests import folders
 from tests.api.api_process import ApiProcess
 from tests.console.daemon import Daemon, make_definitions

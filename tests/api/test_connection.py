@@ -10,7 +10,7 @@ import pytest
 import trustme
 
 from recorder.api.server import serving
-from recorder.config import Config
+from recorder.config.file import Config
 from recorder.errors import ConfigurationError, OutsideError
 
 MakeConfig = Callable[..., Config]

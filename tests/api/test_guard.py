@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from recorder.api.tokens import Role, Tokens
-from recorder.config import Config
+from recorder.config.file import Config
 from tests.api.conftest import client_of
 from tests.console.daemon import Daemon
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from recorder.config import Config
+from recorder.config.file import Config
 from tests.api.conftest import client_of
 from tests.console.daemon import Daemon
 

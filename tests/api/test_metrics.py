@@ -11,7 +11,7 @@ from starlette.types import Message, Receive, Scope, Send
 from structlog.testing import capture_logs
 
 from recorder.api.metrics_requests import RequestTimes, request_histogram
-from recorder.config import Config
+from recorder.config.file import Config
 from tests.api import promtool
 from tests.api.conftest import Site, client_of
 from tests.console.daemon import Daemon

@@ -9,8 +9,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from recorder.api.metrics_daemon import DaemonMetrics
-from recorder.latency import BOUNDS_US, STAGES, LatencyRecorder
-from recorder.statement_times import BOUNDS_S, StatementTimes
+from recorder.database.statement_times import BOUNDS_S, StatementTimes
+from recorder.status.latency import BOUNDS_US, STAGES, LatencyRecorder
 from tests.api import promtool
 
 

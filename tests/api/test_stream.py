@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from recorder.api.server import serving
-from recorder.config import Config
+from recorder.config.file import Config
 from tests.console.daemon import Daemon
 
 MakeConfig = Callable[..., Config]

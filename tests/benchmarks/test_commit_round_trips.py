@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.commit_round_trips import costs
 from recorder.cli.fault_lab.proxy import Proxy
-from recorder.entry import Entry
+from recorder.spool.entry import Entry
 from tests.recorder.entries import event, points, run_started
 from tests.recorder.writing import desk
 

@@ -10,7 +10,7 @@ from benchmarks import drain, far_database, spool_append
 from benchmarks.backlog import INTERVAL_MS, Backlog
 from benchmarks.figure import QUICK
 from benchmarks.rig import Server, server
-from recorder.spool import Spool
+from recorder.spool.spool import Spool
 
 pytestmark = pytest.mark.alone
 

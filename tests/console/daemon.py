@@ -14,16 +14,16 @@ from hal.parameter import DataType, RegisterKind
 from hal.plan import ReadPlan, plans_by_interval
 from hal.quality import FIRST_UNCERTAIN, Quality
 from hal.scan import Scan
-from recorder.alarm import Alarm, AlarmDefinition, AlarmState, Move, Priority
-from recorder.alarms import plain
+from recorder.acquisition.recording import LatestScan
+from recorder.alarms.alarm import Alarm, AlarmDefinition, AlarmState, Move, Priority
+from recorder.alarms.alarms import plain
 from recorder.control import Handler, serve
-from recorder.definitions import Definition, DefinitionSet
-from recorder.entry import Entry, EntryKind
+from recorder.definitions.definitions import Definition, DefinitionSet
 from recorder.errors import DatabaseUnreachableError, UsageError
-from recorder.live_values import LiveValues
-from recorder.recent_events import RecentEvents
-from recorder.recording import LatestScan
-from recorder.why import Asked, chain
+from recorder.spool.entry import Entry, EntryKind
+from recorder.status.live_values import LiveValues
+from recorder.status.recent_events import RecentEvents
+from recorder.status.why import Asked, chain
 
 INTERVAL_MS: Final = 100
 START_US: Final = 1_795_000_000_000_000

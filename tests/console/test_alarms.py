@@ -3,7 +3,7 @@
 import pytest
 from textual.widgets import Input
 
-from recorder.alarm import AlarmState, Priority
+from recorder.alarms.alarm import AlarmState, Priority
 from tests.console.conftest import Console, Driven
 from tests.console.daemon import Daemon
 

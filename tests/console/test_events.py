@@ -1,6 +1,6 @@
 """Events: newest first, with words and marks, found as one types."""
 
-from recorder.recent_events import KEPT
+from recorder.status.recent_events import KEPT
 from tests.console.conftest import Driven
 from tests.console.daemon import Daemon
 

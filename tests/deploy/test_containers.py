@@ -12,11 +12,11 @@ from typing import Any, Final
 import pytest
 
 from recorder.__main__ import register
-from recorder.acquisition import resolve_roles
+from recorder.acquisition.setup import resolve_roles
 from recorder.cli.app import app
-from recorder.config import ENVIRONMENT_PREFIX, load
-from recorder.definition_file import read_definition_file
-from recorder.definitions import DefinitionSet
+from recorder.config.file import ENVIRONMENT_PREFIX, load
+from recorder.definitions.definitions import DefinitionSet
+from recorder.definitions.file import read_definition_file
 from tests.deploy.programs import DEPLOY, PROJECT
 
 DOCKERFILE: Final = (DEPLOY / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")

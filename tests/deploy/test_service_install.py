@@ -11,7 +11,7 @@ import pytest
 
 from recorder.__main__ import register
 from recorder.cli.app import app
-from recorder.config import load
+from recorder.config.file import load
 from recorder.errors import ConfigurationError, UsageError
 from recorder.service.installation import Deed, Installation
 from recorder.service.units import STARTED, Place, files, quoted

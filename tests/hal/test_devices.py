@@ -11,7 +11,7 @@ from hal.devices.known import load_known_devices
 from hal.link import Block
 from hal.parameter import Parameter
 from hal.plan import plans_by_interval
-from recorder.definition_file import DefinitionFile, read_definition_file
+from recorder.definitions.file import DefinitionFile, read_definition_file
 
 NAMES = ("alicat-mc", "bronkhorst-el-flow", "eurotherm-3200", "omega-cni", "prevac-mg15", "watlow-ez-zone")
 IEEE_REGION = 0x8000

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import asyncpg
 
-from recorder.audit import Audit, audit
+from recorder.audit.audit import Audit, audit
 from recorder.database import single_session
 
 NOON = datetime(2026, 11, 2, 12, tzinfo=UTC)

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from hal.parameter import DataType, RegisterKind
-from recorder.definitions import Definition
+from recorder.definitions.definitions import Definition
 from tests.hal.parameters import REAL_MAP
 
 __all__ = ["REAL_MAP", "definition", "write_csv"]

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from recorder.batch import RowEncoder
-from recorder.entry import Entry, EntryKind, Outcome, SlotCount
+from recorder.spool.batch import RowEncoder
+from recorder.spool.entry import Entry, EntryKind, Outcome, SlotCount
 
 NOON_US = 1_700_049_600_000_000
 """2023-11-15 12:00 UTC."""

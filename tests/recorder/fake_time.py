@@ -2,7 +2,7 @@
 
 import asyncio
 
-from recorder.clock import Clock
+from recorder.clock.clock import Clock
 
 NOON_US = 1_700_049_600_000_000
 """2023-11-15 12:00 UTC."""

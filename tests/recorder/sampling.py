@@ -12,16 +12,16 @@ from hal.link import Block, Link, Reading
 from hal.memory import MemoryDevice
 from hal.parameter import DataType, Parameter, RegisterKind, WordOrder
 from hal.plan import ReadPlan, plan_reads
-from recorder.clock import Clock
-from recorder.entry import Entry, EntryKind, Outcome, SlotCount
-from recorder.grid import Grid
-from recorder.latency import LatencyRecorder
-from recorder.process import ProcessTracker
-from recorder.process_id import ProcessIdMint
-from recorder.recording import Recording, Roles
-from recorder.run import Process, ProcessKind, RunContext
-from recorder.sampler import Sampler
-from recorder.spool import Spool
+from recorder.acquisition.grid import Grid
+from recorder.acquisition.recording import Recording, Roles
+from recorder.acquisition.sampler import Sampler
+from recorder.clock.clock import Clock
+from recorder.runs.process import ProcessTracker
+from recorder.runs.process_id import ProcessIdMint
+from recorder.runs.run import Process, ProcessKind, RunContext
+from recorder.spool.entry import Entry, EntryKind, Outcome, SlotCount
+from recorder.spool.spool import Spool
+from recorder.status.latency import LatencyRecorder
 from tests.recorder.copy_format import Row, read_rows
 from tests.recorder.fake_time import FakeTime
 

@@ -10,14 +10,14 @@ from hal.backoff import Backoff
 from hal.device import Device
 from hal.memory import MemoryDevice
 from hal.parameter import DataType, Parameter, RegisterKind, WordOrder
-from recorder.definitions import Definition, DefinitionSet
-from recorder.entry import Entry
+from recorder.definitions.definitions import Definition, DefinitionSet
 from recorder.errors import DatabaseUnreachableError
-from recorder.parameter_step import ParameterSteps, Surroundings, WritableDevice
-from recorder.set_values import SetValue, SetValues
-from recorder.spool import Spool
-from recorder.step import Step, StepResult
-from recorder.write_rules import RecipeState, WriteRule, WritesConfig
+from recorder.set_values.cache import SetValue, SetValues
+from recorder.set_values.parameter_step import ParameterSteps, Surroundings, WritableDevice
+from recorder.set_values.step import Step, StepResult
+from recorder.set_values.write_rules import RecipeState, WriteRule, WritesConfig
+from recorder.spool.entry import Entry
+from recorder.spool.spool import Spool
 
 KIND = RegisterKind.HOLDING_REGISTER
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from hal.errors import NotConnectedError
+from recorder.acquisition.lines import make_links
 from recorder.cli.app import exit_status
-from recorder.lines import make_links
-from recorder.transport_config import TransportConfig
+from recorder.config.transport import TransportConfig
 
 HEADER = "component,parameter,modbus_type,modbus_address,data_type\n"
 

@@ -11,13 +11,13 @@ from typing import Any
 
 import asyncpg
 
-from recorder.clock import Clock
+from recorder.clock.clock import Clock
 from recorder.database import Database, DatabaseSettings, connect_once
-from recorder.holder import Holder
-from recorder.latency import LatencyRecorder, Mark
-from recorder.spool import Spool
-from recorder.statements import PREPARED
-from recorder.writer import Writer, WriterState
+from recorder.spool.spool import Spool
+from recorder.status.latency import LatencyRecorder, Mark
+from recorder.writer.holder import Holder
+from recorder.writer.statements import PREPARED
+from recorder.writer.writer import Writer, WriterState
 
 TERMINATE = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity

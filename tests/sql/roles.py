@@ -93,7 +93,7 @@ def roles_of(server: TestServer, *, before: Sequence[str] = ()) -> Iterator[Role
         try:
             _run(url, [f"CREATE ROLE {roles.anonymous} LOGIN PASSWORD '{roles.password}'"])
             _run(url, [statement.replace("%anon%", roles.anonymous) for statement in before])
-            from recorder.migration import migrate  # noqa: PLC0415  (as tests.postgres does)
+            from recorder.database.migration import migrate  # noqa: PLC0415  (as tests.postgres does)
 
             apart(lambda: migrate(url))
             apart(roles.apply)

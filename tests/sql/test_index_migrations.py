@@ -12,8 +12,8 @@ import asyncpg
 import pytest
 
 from recorder.database import connect_once
+from recorder.database.migration import migrate
 from recorder.errors import DatabaseUnreachableError
-from recorder.migration import migrate
 from tests.sql.migration_folder import migrations_until
 
 FIRST_DAY = date(2024, 5, 1)

@@ -9,8 +9,8 @@ import pytest
 
 from recorder.care.rights import apply_roles, renew_rights
 from recorder.database import connect_once
+from recorder.database.migration import migrate
 from recorder.errors import DatabaseError
-from recorder.migration import migrate
 from tests.postgres import TestServer
 from tests.sql.migration_folder import RELEASED
 from tests.sql.roles import Roles, refused, roles_of

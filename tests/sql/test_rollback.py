@@ -16,7 +16,7 @@ import asyncpg
 import pytest
 
 from recorder.database import connect_once
-from recorder.migration import MigrationError, migrate, released_migrations
+from recorder.database.migration import MigrationError, migrate, released_migrations
 from sql.named_query import load_queries
 from tests.sql.migration_folder import RELEASED, migrations_until
 

@@ -13,22 +13,22 @@ from hal.backoff import Backoff
 from hal.device import Device
 from hal.modbus import ModbusTcpSettings, tcp_link
 from hal.plan import ReadPlan, plans_by_interval
-from recorder.clock import Clock
+from recorder.acquisition.grid import Grid, Slot
+from recorder.acquisition.recording import Recording, Roles
+from recorder.acquisition.sampler import Sampler
+from recorder.clock.clock import Clock
 from recorder.database import Database, DatabaseSettings, single_session
-from recorder.definition_file import read_definition_file
-from recorder.definition_import import write
-from recorder.definitions import DefinitionSet, load_definitions
-from recorder.grid import Grid, Slot
-from recorder.holder import Holder
-from recorder.latency import LatencyRecorder
-from recorder.process import ProcessTracker
-from recorder.process_id import ProcessIdMint
-from recorder.recording import Recording, Roles
-from recorder.run import RunContext
-from recorder.sampler import Sampler
-from recorder.spool import Spool
-from recorder.statements import PREPARED
-from recorder.writer import Writer
+from recorder.definitions.definitions import DefinitionSet, load_definitions
+from recorder.definitions.file import read_definition_file
+from recorder.definitions.importing import write
+from recorder.runs.process import ProcessTracker
+from recorder.runs.process_id import ProcessIdMint
+from recorder.runs.run import RunContext
+from recorder.spool.spool import Spool
+from recorder.status.latency import LatencyRecorder
+from recorder.writer.holder import Holder
+from recorder.writer.statements import PREPARED
+from recorder.writer.writer import Writer
 
 MACHINE = "Bench tool"
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from recorder.database.migration import migrate
 from recorder.embedded import EmbeddedPostgres
-from recorder.migration import migrate
 from tests import folders
 from tests.system.plant import Plant
 

@@ -11,9 +11,9 @@ import sys
 import threading
 from pathlib import Path
 
-from recorder.config import load
+from recorder.config.file import load
 from recorder.daemon import Daemon
-from recorder.spool import Spool
+from recorder.spool.spool import Spool
 
 
 def stop_appending() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hal.parameter import RegisterKind
-from recorder.definition_file import read_definition_file
+from recorder.definitions.file import read_definition_file
 from simulator.errors import ILLEGAL_ADDRESS, RequestRefusedError
 from simulator.memory import Unit
 from simulator.server import serve

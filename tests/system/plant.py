@@ -17,8 +17,8 @@ from hal.modbus import ModbusTcpSettings, connect
 from hal.parameter import RegisterKind
 from recorder.control import ask
 from recorder.database import single_session
-from recorder.definition_file import read_definition_file
-from recorder.definition_import import write
+from recorder.definitions.file import read_definition_file
+from recorder.definitions.importing import write
 from recorder.errors import DaemonAwayError, DatabaseError
 from simulator import parameter_map
 from tests.system.records import Records

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import asyncpg
 
-from recorder.audit import audit
+from recorder.audit.audit import audit
 from recorder.database import single_session
 from tests.system.spool_file import PointKey
 

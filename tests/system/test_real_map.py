@@ -11,7 +11,7 @@ from typing import Any, Final
 import pytest
 
 from hal.parameter import DataType
-from recorder.definition_file import read_definition_file
+from recorder.definitions.file import read_definition_file
 from tests.system.conftest import MakePlant
 from tests.system.plant import environment
 

@@ -1,6 +1,6 @@
 """docs/rollback.md carried out with the release before itself, as the history of this repository has it.
 
-Without the history (a clone of the last commit alone) it is skipped; `tests/recorder/test_entry.py` and
+Without the history (a clone of the last commit alone) it is skipped; `tests/recorder/spool/test_entry.py` and
 `tests/sql/test_rollback.py` hold the two halves of it then, with that release's reader and statements.
 """
 

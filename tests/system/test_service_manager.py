@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from recorder.definition_file import read_definition_file
-from recorder.definitions import DefinitionSet, save_last_good
+from recorder.definitions.definitions import DefinitionSet, save_last_good
+from recorder.definitions.file import read_definition_file
 from tests.notify_socket import NotifySocket, notify_socket
 from tests.system import halting_recorder
 from tests.system.conftest import MakePlant

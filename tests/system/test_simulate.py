@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from recorder.definition_file import read_definition_file
+from recorder.definitions.file import read_definition_file
 
 PROGRAM = (sys.executable, "-m", "recorder")
 KEYS = {

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from recorder.clock import read_kernel_clock
-from recorder.entry import Entry
+from recorder.clock.clock import read_kernel_clock
+from recorder.spool.entry import Entry
 from tests.system.conftest import MakePlant
 from tests.system.plant import Plant
 from tests.system.wall_clock import WallClock

@@ -16,7 +16,7 @@ from typing import Final
 
 from recorder.cli.children import last_line
 from recorder.cli.fault_lab.waiting import until
-from recorder.config import ENVIRONMENT_PREFIX
+from recorder.config.file import ENVIRONMENT_PREFIX
 from recorder.errors import LabError
 
 END_S: Final = 10.0

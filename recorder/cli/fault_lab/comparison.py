@@ -14,7 +14,7 @@ IN_FLIGHT: Final = "was being read, or was on its way to the disk, as the record
 PROBED: Final = "asked for less than a scan: an address that was refused, or a set-value that was written"
 UNEXPLAINED: Final = "UNEXPLAINED"
 MEASURED_SCANS: Final = 3
-"""Scans of each plan that the recorder makes before its first slot; see `recorder.overload`."""
+"""Scans of each plan that the recorder makes before its first slot; see `recorder.acquisition.overload`."""
 
 FOREVER_NS: Final = 1 << 62
 _TOLD: Final = 5

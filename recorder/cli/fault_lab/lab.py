@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from recorder.cli.fault_lab.plant import Plant
+from recorder.database.migration import migrate
 from recorder.embedded import EmbeddedPostgres
-from recorder.migration import migrate
 
 PREFIX: Final = "ald-lab-"
 SERVER_SETTINGS: Final = {"synchronous_commit": "on", "full_page_writes": "on"}

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from hal.parameter import DataType, Parameter
-from recorder.audit import audit
+from recorder.audit.audit import audit
 from recorder.cli.fault_lab.comparison import Explanation, compare
 from recorder.cli.fault_lab.recorder_process import Recorder, Settings
 from recorder.cli.fault_lab.scenario import Check, Deed, Findings
@@ -18,9 +18,9 @@ from recorder.cli.fault_lab.stored import Books, StoredScan, read_books, read_sc
 from recorder.cli.fault_lab.tool import Tool
 from recorder.cli.fault_lab.waiting import DEADLINE_S, until
 from recorder.database import single_session
-from recorder.definition_file import DefinitionFile, read_definition_file
-from recorder.definition_import import write
-from recorder.definitions import Definition, load_definitions
+from recorder.definitions.definitions import Definition, load_definitions
+from recorder.definitions.file import DefinitionFile, read_definition_file
+from recorder.definitions.importing import write
 from simulator import heater_controller, parameter_map
 
 MACHINE: Final = "Fault lab tool"

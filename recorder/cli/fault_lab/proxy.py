@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, Self, cast
 from urllib.parse import parse_qs, quote, urlsplit
 
-from recorder.batch import SIGNATURE
+from recorder.spool.batch import SIGNATURE
 
 READY_OUTSIDE_TRANSACTION: Final = b"Z\x00\x00\x00\x05I"
 """ReadyForQuery, status idle: PostgreSQL documentation, "Message Formats"."""

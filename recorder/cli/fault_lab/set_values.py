@@ -14,7 +14,7 @@ from recorder.cli.fault_lab.plant import Plant
 from recorder.cli.fault_lab.scenario import Check, Findings, Scenario
 from recorder.cli.fault_lab.wire import Asking, healthy
 from recorder.database import single_session
-from recorder.step import StepOutcome
+from recorder.set_values.step import StepOutcome
 
 _NAME: Final = "Lid Heater/temperature_set"
 _RULE: Final[Mapping[str, object]] = {

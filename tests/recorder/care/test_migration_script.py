@@ -9,7 +9,7 @@ import pytest
 
 from recorder.care.migration_script import migration_script
 from recorder.database import connect_once
-from recorder.migration import migrate, released_migrations, status
+from recorder.database.migration import migrate, released_migrations, status
 from tests.postgres import TestServer
 from tests.recorder.cli.command import Commands
 from tests.sql.migration_folder import migrations_until

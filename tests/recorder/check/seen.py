@@ -8,7 +8,7 @@ from hal.codec import encode
 from hal.link import Block, Reading
 from hal.parameter import RegisterKind
 from recorder.check.image import Image
-from recorder.definitions import Definition
+from recorder.definitions.definitions import Definition
 
 INPUT = RegisterKind.INPUT_REGISTER
 HOLDING = RegisterKind.HOLDING_REGISTER

@@ -8,7 +8,7 @@ from hal.parameter import DataType, WordOrder
 from recorder.check.judgement import is_certain, is_doubtful, judge, settle_together
 from recorder.check.plausible import Expectation
 from recorder.check.verdict import Verdict
-from recorder.definitions import Definition
+from recorder.definitions.definitions import Definition
 from tests.recorder.check.seen import HOLDING, INPUT, device_says, say, temperature
 
 

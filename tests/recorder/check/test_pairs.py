@@ -11,7 +11,7 @@ from recorder.check.pairs import PairFinding, check_pairs
 from recorder.check.plausible import Expectation
 from recorder.check.verdict import Verdict
 from recorder.check.writes import check_writes
-from recorder.definitions import Definition
+from recorder.definitions.definitions import Definition
 from tests.recorder.check.seen import HOLDING, INPUT, device_says, temperature
 
 READ = temperature("read", set_value_parameter="Chamber/set", tolerance=2)

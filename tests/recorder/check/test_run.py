@@ -11,11 +11,11 @@ import pytest
 from hal.parameter import WordOrder
 from recorder.check.run import Checked, run_check
 from recorder.check.verdict import Line, Report, Verdict
-from recorder.config import Config, load
+from recorder.config.file import Config, load
 from recorder.database import single_session
-from recorder.definition_export import write_definition_file
-from recorder.definition_file import read_definition_file
-from recorder.definition_import import write
+from recorder.definitions.export import write_definition_file
+from recorder.definitions.file import read_definition_file
+from recorder.definitions.importing import write
 from recorder.errors import AlreadyRunningError, UsageError
 from recorder.instance import only_recorder_of
 from simulator.parameter_map import definitions_path

@@ -10,9 +10,9 @@ from hal.codec import encode
 from hal.parameter import RegisterKind
 from recorder.check.run import run_check
 from recorder.check.verdict import Line, Report, Verdict
-from recorder.config import Config, load
-from recorder.definition_export import write_definition_file
-from recorder.definitions import Definition
+from recorder.config.file import Config, load
+from recorder.definitions.definitions import Definition
+from recorder.definitions.export import write_definition_file
 from simulator.array_memory import ArrayMemory
 from simulator.memory import Unit
 from tests.recorder.check.slow_line import request_s, slow_line

@@ -13,7 +13,7 @@ import pytest
 from hal.devices import KNOWN_DEVICES
 from recorder.__main__ import main
 from recorder.database import single_session
-from recorder.definitions import DefinitionSet, load_definitions
+from recorder.definitions.definitions import DefinitionSet, load_definitions
 
 MACHINE = "Test tool"
 PLC = """component,parameter,unit,modbus_type,modbus_address,data_type

@@ -12,7 +12,7 @@ from recorder.database import connect_once
 from tests.postgres import apart
 from tests.recorder.cli.command import Commands
 from tests.recorder.entries import PROCESS, event, points
-from tests.recorder.test_quarantine import NO_NAN, with_values
+from tests.recorder.writer.test_quarantine import NO_NAN, with_values
 from tests.recorder.writing import desk
 
 ALLOW = "ALTER TABLE process_data_points DROP CONSTRAINT no_nan"
