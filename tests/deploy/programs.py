@@ -9,7 +9,7 @@ import pytest
 
 DEPLOY: Final = Path(__file__).parents[2] / "deploy"
 PROJECT: Final = DEPLOY.parent
-_PACKAGES: Final = {"systemd-analyze": "systemd", "promtool": "prometheus"}
+_PACKAGES: Final = {"systemd-analyze": "systemd", "systemd-nspawn": "systemd-container", "promtool": "prometheus"}
 
 
 def program(name: str) -> str:

@@ -70,13 +70,18 @@ def _beyond(rows: int) -> Callable[[dict[str, Any]], bool]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _PutBack:
-    """When PostgreSQL was copied and put back, and what the recorder says of it: events, and entries."""
+    """When PostgreSQL was copied and put back, and what the recorder says of it: events, and entries.
+
+    Attributes:
+        unanswered: slots without an answer of the tool that the database does not know of: a busy machine skips one.
+    """
 
     from_ns: int
     until_ns: int
     events: int
     lost: int
     sent_again: int
+    unanswered: int
 
 
 async def _put_back(lab: Lab, plant: Plant, chance: Random, *, between: Callable[[], Awaitable[object]]) -> _PutBack:
@@ -108,15 +113,17 @@ async def _put_back(lab: Lab, plant: Plant, chance: Random, *, between: Callable
     _copy_folder(backup, cluster)
     shutil.rmtree(backup)
     lab.server.start()
-    await plant.recorder.until("the database", lambda picture: picture["writer"]["state"] == "writing")
+    scans = (await plant.recorder.until("the database", lambda it: it["writer"]["state"] == "writing"))["scans"]
     await plant.finish()
-    restored = (await plant.books()).events_of("database_restored")
+    books = await plant.books()
+    restored = books.events_of("database_restored")
     return _PutBack(
         from_ns=from_ns,
         until_ns=until_ns,
         events=len(restored),
         lost=sum(e["detail"]["lost_to_sequence"] - e["detail"]["lost_after_sequence"] for e in restored),
         sent_again=sum(e["detail"]["confirmed_to_sequence"] - e["detail"]["lost_to_sequence"] for e in restored),
+        unanswered=sum(max(0, scans[outcome] - books.slots_of(outcome)) for outcome in ("skipped", "failed")),
     )
 
 
@@ -130,7 +137,7 @@ async def _restored(lab: Lab, chance: Random) -> Findings:
                     cause="was stored after the backup that was put back",
                     from_ns=put_back.from_ns - _SENT_BEFORE_NS,
                     until_ns=put_back.until_ns,
-                    exactly=put_back.lost,
+                    exactly=put_back.lost - put_back.unanswered,
                 )
             ],
             audit_may_say=("ended in no outcome",),  # that is what the database lost
