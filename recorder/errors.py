@@ -10,7 +10,7 @@ RecorderError                        exit status 1
 │   │   ├── StreamFencedError          a newer epoch of this recorder writes
 │   │   ├── StreamOutOfStepError       the watermark is not where this spool left it
 │   │   ├── RecorderClaimedError       another machine holds this recorder number
-│   │   └── MigrationError             the schema could not be brought up to date (recorder.migration)
+│   │   └── MigrationError             the schema could not be brought up to date (recorder.database.migration)
 │   ├── DaemonAwayError              nobody listens on the control socket
 │   ├── AlreadyRunningError          another daemon holds the data directory
 │   ├── SpoolError                   the spool on disk cannot be opened or written

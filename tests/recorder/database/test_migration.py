@@ -91,7 +91,10 @@ async def test_two_migrations_in_one_program_take_turns(url: str) -> None:
 
 async def test_two_programs_that_migrate_at_once_take_turns(url: str) -> None:
     """The same between processes."""
-    program = "import asyncio, sys; from recorder.migration import migrate; print(*asyncio.run(migrate(sys.argv[1])))"
+    program = (
+        "import asyncio, sys; from recorder.database.migration import migrate;"
+        " print(*asyncio.run(migrate(sys.argv[1])))"
+    )
     processes = [
         await asyncio.create_subprocess_exec(
             *(sys.executable, "-c", program, url),
