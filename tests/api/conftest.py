@@ -16,7 +16,8 @@ from recorder.api.app import make_app
 from recorder.api.context import open_context
 from recorder.api.tokens import Role, Tokens
 from recorder.config.api import ApiConfig
-from recorder.config.file import Config, DatabaseConfig, RecorderConfig
+from recorder.config.database import DatabaseConfig
+from recorder.config.file import Config, RecorderConfig
 from tests import folders
 from tests.api.api_process import ApiProcess
 from tests.console.daemon import Daemon, make_definitions
