@@ -16,6 +16,7 @@ RecorderError                        exit status 1
 │   ├── SpoolError                   the spool on disk cannot be opened or written
 │   │   └── StreamChangedError         a damaged spool was replaced: its successor must be claimed
 │   ├── EmbeddedError                the embedded PostgreSQL (recorder.embedded.errors)
+│   ├── OutputError                  what a command prints cannot be written whole
 │   ├── DemoError                    the demonstration could not be carried through
 │   └── LabError                     a scenario of the fault lab could not be carried through
 ├── SetValueError                    a set-value that is not known, or not known well enough
@@ -63,6 +64,10 @@ class OutsideError(RecorderError):
     """Something outside this program is not there."""
 
     exit_status = 3
+
+
+class OutputError(OutsideError):
+    """What a command prints cannot be written whole."""
 
 
 class DatabaseError(OutsideError):
