@@ -92,6 +92,7 @@ async def open_context(config: Config, *, command_s: float = COMMAND_S) -> Async
     Nothing is connected before it is asked for, but for what hears that runs have changed.
 
     Args:
+        config: whose api it is; its DSN must be set.
         command_s: how long the daemon may take for what changes something.
 
     Raises:

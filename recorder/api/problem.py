@@ -30,7 +30,7 @@ _MEANINGS: Final = {
     422: "The request can be read, and is wrong.",
     429: "Too many ask at the same time.",
     503: "The recorder or the database is not there.",
-    504: "The recorder got the command and did not answer: it may have been carried out. The detail says where to look.",
+    504: "The recorder did not answer a command, and may have carried it out. The detail says where to look.",
 }
 
 
