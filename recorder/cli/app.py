@@ -13,8 +13,9 @@ import typer
 from typer.exceptions import TyperException
 
 from hal.errors import DefinitionError, HalError
+from recorder.cli.standard_output import leave_output, make_output_whole
 from recorder.config.file import Config, load
-from recorder.errors import RecorderError
+from recorder.errors import OutputError, RecorderError
 from simulator.errors import AwayError, ListenError, SimulatorError
 
 if sys.platform != "win32":
@@ -106,6 +107,7 @@ def exit_status(error: BaseException) -> int | None:
 
 def main() -> None:
     """Run the command line; an expected error is one line on standard error."""
+    make_output_whole()
     try:
         # of a typer.Exit, which is returned here and not raised
         status = app(standalone_mode=False, prog_name=PROGRAM)
@@ -123,18 +125,25 @@ def main() -> None:
     except (typer.Abort, KeyboardInterrupt):
         _end("interrupted", 130)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        leave_output()
         sys.exit(1)
-    except Exception as group:
-        cause = first_cause(group)
-        wrong = exit_status(cause)
-        if os.environ.get(_VERBOSE):
-            traceback.print_exception(group)
-        if wrong is None:
-            raise
-        _end(f"error: {' '.join(str(cause).split())}", wrong)
+    except Exception as error:
+        _end_by(error)
+        raise
     if status:
         sys.exit(status)
+
+
+def _end_by(error: Exception) -> None:
+    """End with the line of an error that we raise on purpose; return for any other."""
+    cause = first_cause(error)
+    wrong = exit_status(cause)
+    if os.environ.get(_VERBOSE):
+        traceback.print_exception(error)
+    if isinstance(cause, OutputError):
+        leave_output()
+    if wrong is not None:
+        _end(f"error: {' '.join(str(cause).split())}", wrong)
 
 
 def _end(line: str, status: int) -> None:

@@ -11,7 +11,8 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from recorder.config.file import Config, DatabaseConfig, RecorderConfig
+from recorder.config.database import DatabaseConfig
+from recorder.config.file import Config, RecorderConfig
 from recorder.database import connect_once
 from tests.api.conftest import client_of
 from tests.api.histories import LONG_POINTS, LONG_RUN, OPEN_RUN, OTHER_RUN, RUNS, fill

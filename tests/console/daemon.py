@@ -1,5 +1,6 @@
 """A daemon without a tool: the real control socket and the real answers, about values that a test sets."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
@@ -85,6 +86,8 @@ class Daemon:
     without: frozenset[str] = frozenset()
     latest: dict[str, LatestScan] = field(default_factory=dict)
     set_outcome: str = "done"
+    set_came: asyncio.Event = field(default_factory=asyncio.Event)
+    set_hangs: bool = False
     alarms: dict[str, tuple[AlarmDefinition, Alarm]] = field(default_factory=dict)
     notes: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
 
@@ -337,6 +340,9 @@ class Daemon:
         return {"from_us": request["from_us"], "to_us": request["to_us"], "parts": request["parts"], "series": series}
 
     async def _set(self, request: Mapping[str, Any]) -> Sequence[dict[str, Any]]:
+        self.set_came.set()
+        if self.set_hangs:
+            await asyncio.Event().wait()
         ((name, value),) = request["values"].items()
         before = float(self.values[self.row(name)])
         if self.set_outcome == "done":
