@@ -2,7 +2,8 @@
 
 RecorderError                        exit status 1
 ├── UsageError                 (2)   a wrong argument or a file with faults
-│   └── ConfigurationError           a field of config.toml or of its environment
+│   ├── ConfigurationError           a field of config.toml or of its environment
+│   └── CommandUnknownError          what answers at the control socket does not have this command
 ├── OutsideError               (3)   something outside is not there
 │   ├── DatabaseError
 │   │   ├── DatabaseUnreachableError   no connection, or it was lost (also a ConnectionError)
@@ -10,8 +11,9 @@ RecorderError                        exit status 1
 │   │   ├── StreamFencedError          a newer epoch of this recorder writes
 │   │   ├── StreamOutOfStepError       the watermark is not where this spool left it
 │   │   ├── RecorderClaimedError       another machine holds this recorder number
-│   │   └── MigrationError             the schema could not be brought up to date (recorder.migration)
+│   │   └── MigrationError             the schema could not be brought up to date (recorder.database.migration)
 │   ├── DaemonAwayError              nobody listens on the control socket
+│   │   └── NoAnswerError              a command was sent, and may have been carried out
 │   ├── AlreadyRunningError          another daemon holds the data directory
 │   ├── SpoolError                   the spool on disk cannot be opened or written
 │   │   └── StreamChangedError         a damaged spool was replaced: its successor must be claimed
@@ -40,6 +42,10 @@ class UsageError(RecorderError):
 
 class ConfigurationError(UsageError):
     """A field of the configuration cannot be used."""
+
+
+class CommandUnknownError(UsageError):
+    """The daemon does not have this command: it is older than its client."""
 
 
 class DefinitionsError(RecorderError):
@@ -114,6 +120,10 @@ class RecorderClaimedError(DatabaseError):
 
 class DaemonAwayError(OutsideError):
     """Nobody listens on the control socket."""
+
+
+class NoAnswerError(DaemonAwayError):
+    """A command was sent to the daemon, and no answer came: it may have been carried out."""
 
 
 class AlreadyRunningError(OutsideError):

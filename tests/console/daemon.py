@@ -91,6 +91,8 @@ class Daemon:
     gates: dict[str, asyncio.Event] = field(default_factory=dict)
     latest: dict[str, LatestScan] = field(default_factory=dict)
     set_outcome: str = "done"
+    set_came: asyncio.Event = field(default_factory=asyncio.Event)
+    set_hangs: bool = False
     alarms: dict[str, tuple[AlarmDefinition, Alarm]] = field(default_factory=dict)
     notes: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
 
@@ -345,6 +347,9 @@ class Daemon:
         return {"from_us": request["from_us"], "to_us": request["to_us"], "parts": request["parts"], "series": series}
 
     async def _set(self, request: Mapping[str, Any]) -> Sequence[dict[str, Any]]:
+        self.set_came.set()
+        if self.set_hangs:
+            await asyncio.Event().wait()
         ((name, value),) = request["values"].items()
         before = float(self.values[self.row(name)])
         if self.set_outcome == "done":
