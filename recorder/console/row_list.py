@@ -143,7 +143,7 @@ class RowList(ScrollView, can_focus=True):
         self.post_message(self.Moved(self))
 
     def _fit(self) -> None:
-        """Lay the columns out where there is another room for them: with more rows than lines the scroll bar takes some."""
+        """Lay the columns out where they have another room: with more rows than lines the scroll bar takes some."""
         if self._width != self.scrollable_content_region.width:
             self._lay_out()
 
