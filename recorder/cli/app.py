@@ -24,6 +24,7 @@ if sys.platform != "win32":
 PROGRAM: Final = "ald-recorder"
 OUTSIDE: Final = 3
 WRONG_USE: Final = 2
+WATCHER_NICENESS: Final = 5
 _VERBOSE: Final = "ALD_RECORDER_VERBOSE"
 
 Result = TypeVar("Result")
@@ -65,6 +66,12 @@ def run_async(main: Coroutine[Any, Any, Result]) -> Result:
     factory = uvloop.new_event_loop if sys.platform != "win32" else None
     with asyncio.Runner(loop_factory=factory) as runner:
         return runner.run(main)
+
+
+def yield_to_recorder() -> None:
+    """Leave the processor to the recorder wherever both want it: who only watches must not delay a scan."""
+    if sys.platform != "win32":
+        os.nice(max(0, WATCHER_NICENESS - os.nice(0)))
 
 
 def read_config(path: Path | None) -> Config:

@@ -61,7 +61,11 @@ def make_definitions(count: int) -> DefinitionSet:
 
 @dataclass(kw_only=True)
 class Daemon:
-    """What it says, for a test to change."""
+    """What it says, for a test to change.
+
+    Attributes:
+        gates: what is waited for before a command is answered.
+    """
 
     path: Path
     definitions: DefinitionSet
@@ -84,6 +88,7 @@ class Daemon:
     asked: list[Mapping[str, Any]] = field(default_factory=list)
     status_changes: dict[str, Any] = field(default_factory=dict)
     without: frozenset[str] = frozenset()
+    gates: dict[str, asyncio.Event] = field(default_factory=dict)
     latest: dict[str, LatestScan] = field(default_factory=dict)
     set_outcome: str = "done"
     set_came: asyncio.Event = field(default_factory=asyncio.Event)
@@ -145,6 +150,8 @@ class Daemon:
         def noted(command: str, answer: Handler) -> Handler:
             async def handler(request: Mapping[str, Any]) -> Any:
                 self.asked.append(request)
+                if command in self.gates:
+                    await self.gates[command].wait()
                 return await answer(request)
 
             return handler
