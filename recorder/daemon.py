@@ -52,11 +52,11 @@ from recorder.service.notify import ServiceManager
 from recorder.service.reload import Reload, Running
 from recorder.set_values.desired import Desired
 from recorder.spool.spool import Spool
-from recorder.status.commands import Watching
 from recorder.status.latency import LatencyRecorder
 from recorder.status.loop_lag import LoopLag
 from recorder.status.measured import metrics_handler
 from recorder.status.status import line, picture
+from recorder.status.watching import Watching
 from recorder.writer.holder import Holder
 from recorder.writer.statements import PREPARED
 from recorder.writer.writer import Writer, WriterState
