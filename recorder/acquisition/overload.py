@@ -7,7 +7,7 @@ from typing import Final
 
 from hal.load import DeviceLoad, Verdict, degraded, load_of
 from recorder.acquisition.setup import PlannedDevice
-from recorder.config.file import DeviceConfig
+from recorder.config.device import DeviceConfig
 from recorder.errors import ConfigurationError
 
 _SCANS: Final = 3

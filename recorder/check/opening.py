@@ -10,7 +10,7 @@ from hal.survey import SurveyReader
 from recorder.acquisition.probe import DaemonReader
 from recorder.acquisition.setup import plan_limits
 from recorder.check.devices import CheckedDevice
-from recorder.config.file import DeviceConfig
+from recorder.config.device import DeviceConfig
 
 
 @asynccontextmanager

@@ -1,9 +1,11 @@
 """How `config.toml` says over what a device is reached."""
 
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from recorder.config.section import Seconds, Section
 
 _TLS_PORT: Final = 802
 _OF_SERIAL: Final = ("serial_path", "baud", "parity", "stop_bits")
@@ -11,14 +13,11 @@ _OF_TCP: Final = ("host", "port")
 _OF_TLS: Final = ("tls_ca", "tls_certificate", "tls_key", "tls_server_name")
 _OF_RTU: Final = ("turnaround_ms", "echo")
 
-Seconds = Annotated[float, Field(gt=0, le=3600)]
 Transport = Literal["tcp", "rtu", "rtu_over_tcp", "tls"]
 
 
-class TransportConfig(BaseModel):
+class TransportConfig(Section):
     """Where a unit is, and how it wants to be asked; devices that name the same place share one connection."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
     transport: Transport = "tcp"
     """tcp, tls (Modbus TCP inside TLS), rtu (a serial port), rtu_over_tcp (a gateway that passes serial frames on)."""

@@ -11,7 +11,7 @@ from hal.plan import plan_reads
 from recorder.acquisition.device_watch import DeviceWatch, WatchSettings
 from recorder.acquisition.overload import fit, measure_round_trip_ms
 from recorder.acquisition.setup import PlannedDevice
-from recorder.config.file import DeviceConfig
+from recorder.config.device import DeviceConfig
 from recorder.errors import ConfigurationError
 from tests.hal.parameters import holding
 
