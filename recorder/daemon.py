@@ -13,6 +13,7 @@ import structlog
 
 from hal.device import Device
 from hal.limits import PlanLimits
+from recorder.acquisition.clear_way import ClearWay
 from recorder.acquisition.event_log import EventLog
 from recorder.acquisition.hole_file import HoleFile
 from recorder.acquisition.meeting import fit_all, meet
@@ -51,11 +52,11 @@ from recorder.service.notify import ServiceManager
 from recorder.service.reload import Reload, Running
 from recorder.set_values.desired import Desired
 from recorder.spool.spool import Spool
-from recorder.status.commands import Watching
 from recorder.status.latency import LatencyRecorder
 from recorder.status.loop_lag import LoopLag
 from recorder.status.measured import metrics_handler
 from recorder.status.status import line, picture
+from recorder.status.watching import Watching
 from recorder.writer.holder import Holder
 from recorder.writer.statements import PREPARED
 from recorder.writer.writer import Writer, WriterState
@@ -202,6 +203,7 @@ class Daemon:
             roles=roles,
             state=state,
             sleep=self._timer.sleep,
+            clear_way=ClearWay(self._timer.left_s),
         )
         recording.is_clock_worth_waiting = wait.is_worth_waiting
         watch = ClockWatch(recording)
@@ -289,7 +291,9 @@ class Daemon:
                 watching=self._watching,
                 events=events,
                 handlers=handlers,
-                handlers_of=lambda wanted: self._watching.handlers(wanted, recording, events),
+                handlers_of=lambda wanted: recording.clear_way.between_scans(
+                    self._watching.handlers(wanted, recording, events)
+                ),
                 start=lambda sampler: sampling.append(self._sample(tasks, sampler)),
                 maintain=lambda wanted: self._maintain(tasks, wanted),
                 adopted=self._adopt,
@@ -388,13 +392,16 @@ class Daemon:
             return [(item.device, plan_limits(self._config.devices[item.device.name])) for item in self._planned]
 
         assert self._definitions is not None
-        handlers: dict[str, Handler] = {
+        looks: dict[str, Handler] = {
             **self._watching.handlers(self._definitions, recording, events),
             "status": status,
             **metrics_handler(status, latency=self._latency, database=self._database, slots=self._watching.slots),
+            **alarms.handlers(),
+        }
+        handlers: dict[str, Handler] = {
+            **recording.clear_way.between_scans(looks),
             **run_handlers(recording),
             **desired.handlers(),
-            **alarms.handlers(),
             "probe": probe_handler(probed),
             "identify": identify_handler(probed),
         }

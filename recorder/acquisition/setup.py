@@ -19,7 +19,8 @@ from recorder.acquisition.device_watch import DeviceWatch, WatchSettings
 from recorder.acquisition.lines import make_links
 from recorder.acquisition.recording import Recording, Roles
 from recorder.acquisition.sampler import Sampler
-from recorder.config.file import Config, DeviceConfig, ProcessConfig
+from recorder.config.device import DeviceConfig
+from recorder.config.file import Config, ProcessConfig
 from recorder.definitions.definitions import Definition, DefinitionSet
 from recorder.errors import ConfigurationError
 

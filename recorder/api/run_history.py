@@ -134,7 +134,10 @@ class RunHistory:
             if not found or found[0]["document"] is None:
                 raise self._no_such(run)
             summaries = await self._fetch("api_run_summaries", run, self._machine, False)
-            document = RunDocument.model_validate({**json.loads(found[0]["document"]), "summaries": summaries})
+            notes = await self._fetch("run_notes", run)
+            document = RunDocument.model_validate(
+                {**json.loads(found[0]["document"]), "summaries": summaries, "notes": notes}
+            )
             is_closed = document.ended_at is not None and document.audited_at is not None
             return _answer(document, CLOSED_S if is_closed else RUNNING_S)
 

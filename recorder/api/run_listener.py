@@ -13,7 +13,7 @@ from recorder.database import Database, listening
 from recorder.database.notices import CHECK_EVERY_S, CHECK_WITHIN_S, Listened, Notices
 
 CHANNEL: Final = "ald_runs"
-"""As migration 0016 names it."""
+"""As migrations 0016 and 0018 name it."""
 
 log = structlog.get_logger()
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from recorder.cli.app import ConfigOption, JsonOption, app, read_config, run_async
+from recorder.cli.app import ConfigOption, JsonOption, app, read_config, run_async, yield_to_recorder
 from recorder.cli.output import print_json
 from recorder.errors import UsageError
 
@@ -34,6 +34,7 @@ def console(
     if once and web:
         raise UsageError("--once and --web contradict each other; leave one out")
     place = socket or read_config(config).control_socket
+    yield_to_recorder()
     if once:
         # imported here: textual and aiohttp take long, and no other command shall wait for them
         from recorder.console.once import look_once  # noqa: PLC0415

@@ -94,6 +94,7 @@ class RowList(ScrollView, can_focus=True):
         self._columns = columns
         self._source = source
         self._widths: list[int] = []
+        self._width = -1
         self._count = -1
         self._base = Style.null()
         # what was drawn of each row: a layout, the focus or a dialog asks for the same lines again and again
@@ -141,8 +142,13 @@ class RowList(ScrollView, can_focus=True):
         self.call_after_refresh(self._show_cursor)
         self.post_message(self.Moved(self))
 
+    def _fit(self) -> None:
+        """Lay the columns out where they have another room: with more rows than lines the scroll bar takes some."""
+        if self._width != self.scrollable_content_region.width:
+            self._lay_out()
+
     def _lay_out(self) -> None:
-        width = self.scrollable_content_region.width
+        self._width = width = self.scrollable_content_region.width
         widths = [0 if width < column.from_width else column.width for column in self._columns]
         left = width - sum(widths) - _GAP * max(0, sum(1 for each in widths if each) - 1)
         flexible = [at for at, column in enumerate(self._columns) if widths[at] and column.share]
@@ -165,8 +171,7 @@ class RowList(ScrollView, can_focus=True):
     def render_line(self, y: int) -> Strip:
         """One line: the head stays, the rows scroll beneath it."""
         width = self.scrollable_content_region.width
-        if len(self._widths) != len(self._columns):
-            self._lay_out()
+        self._fit()
         if y == 0:
             return self._strip([Text(column.title) for column in self._columns], width, _HEAD)
         row = round(self.scroll_offset.y) + y - _HEADER
@@ -177,8 +182,7 @@ class RowList(ScrollView, can_focus=True):
 
     def _row_strip(self, row: int) -> Strip:
         """Draw a row, and keep it."""
-        if len(self._widths) != len(self._columns):
-            self._lay_out()
+        self._fit()
         style = _CURSOR if row == self.cursor and self.has_focus else Style(bold=row == self.cursor)
         cells = self._source.cells(row, self._widths)
         strip = self._strips[row] = self._strip(cells, self.scrollable_content_region.width, style)

@@ -18,7 +18,8 @@ from recorder.console.picture import ParameterRow, StepPicture
 from recorder.console.row_list import Column, RowList
 from recorder.console.view import View
 from recorder.console.words import Glyphs, number, value_text, whole
-from recorder.errors import RecorderError
+from recorder.errors import CommandUnknownError, NoAnswerError, RecorderError
+from recorder.set_values.step import UNANSWERED
 
 COLUMNS: Final = (
     Column(title="", width=1),
@@ -185,11 +186,15 @@ class SetValuesView(View):
                 changed_by=fields["changed_by"],
                 during_recipe=fields["during_recipe"] in {"yes", "y"},
             )
-        except RecorderError as error:
-            said = str(error)
-            if said.startswith("not a command"):
-                said = "This recorder does not take set-values yet: update it. Nothing was written."
+        except CommandUnknownError:
+            said = "This recorder does not take set-values yet: update it. Nothing was written."
             self.notify(said, severity="error", timeout=15)
+            return
+        except NoAnswerError as error:
+            self.notify(f"{error}: {UNANSWERED}", severity="error", timeout=60)
+            return
+        except RecorderError as error:
+            self.notify(str(error), severity="error", timeout=15)
             return
         for result in results:
             self._tell(result)

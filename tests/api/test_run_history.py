@@ -198,6 +198,25 @@ async def test_a_new_run_is_in_the_list_at_once(bench: Bench) -> None:
             await asyncio.sleep(0.01)
 
 
+async def test_a_note_on_a_run_that_is_over_is_shown_at_once(bench: Bench) -> None:
+    """The document of a closed run is kept for an hour; of the notes it tells who wrote each, and when."""
+    write = (
+        "INSERT INTO recorder_events (recorder, occurred_at, kind, process_id, detail)"
+        " VALUES (0, $1, 'run_note', $2, jsonb_build_object('by', 'Ada', 'text', $3::text))"
+    )
+    noon = datetime(2026, 11, 2, 12, tzinfo=UTC)
+    assert json.loads((await bench.history.document(LONG_RUN)).body)["notes"] == []
+    await bench.connection.execute(write, noon.replace(hour=13), LONG_RUN, "still hot")
+    await bench.connection.execute(write, noon, LONG_RUN, "valve 3 is slow")
+    expected = [
+        {"at": "2026-11-02T12:00:00Z", "by": "Ada", "text": "valve 3 is slow"},
+        {"at": "2026-11-02T13:00:00Z", "by": "Ada", "text": "still hot"},
+    ]
+    async with asyncio.timeout(20):
+        while json.loads((await bench.history.document(LONG_RUN)).body)["notes"] != expected:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
 async def test_another_machines_runs_are_no_news(bench: Bench) -> None:
     """Nor are notices that are none of ours."""
     await bench.history.document(LONG_RUN)

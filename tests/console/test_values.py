@@ -1,5 +1,7 @@
 """The values: live where they are, never where they are not, found as one types, ten thousand as well as ten."""
 
+import asyncio
+
 from hal.health import DeviceState
 from hal.quality import Quality
 from tests.console.conftest import Console, Driven
@@ -15,6 +17,19 @@ async def test_a_value_is_shown_with_unit_set_value_quality_and_age(live: Driven
     line = next(line for line in screen.splitlines() if "temperature_set" in line)
     assert "d 120" in line
     assert "█" in line, "far below the desired value"
+
+
+async def test_rows_that_come_when_the_view_is_open_are_drawn_whole(daemon: Daemon, console: Console) -> None:
+    """The scroll bar that comes with them takes its room from the columns, not the unit from an age."""
+    gate = daemon.gates["parameters"] = asyncio.Event()
+    async with daemon.serving(), console() as driven:
+        await driven.until("LIVE")
+        await driven.press("2")
+        await driven.until("filter /", without="of 31")
+        gate.set()
+        screen = await driven.until("31 of 31", "chamber_pressure", "good")
+    line = next(line for line in screen.splitlines() if "chamber_pressure" in line)
+    assert line.split()[-3:] == ["good", "<1", "s"]
 
 
 async def test_a_change_is_drawn(daemon: Daemon, live: Driven) -> None:
@@ -47,7 +62,9 @@ async def test_a_value_that_is_no_longer_scanned_looks_stale(daemon: Daemon, liv
 
 async def test_what_is_not_configured_says_so(live: Driven) -> None:
     """It has no value and no age."""
-    await live.press("2", "end")
+    await live.press("2")
+    await live.until("31 of 31")
+    await live.press("end")
     await live.until("Spare/not_configured", "not read")
 
 

@@ -190,7 +190,8 @@ async def test_a_loss_between_requests_is_told(subject: Subject) -> None:
     link = await subject.connect()
     await link.read(FIRST)
     subject.disconnect()
-    await asyncio.wait_for(link.lost.wait(), 1)
+    async with asyncio.timeout(4):
+        await link.lost.wait()
     with pytest.raises(NotConnectedError):
         await link.read(FIRST)
     await link.close()
@@ -288,7 +289,8 @@ async def test_a_fresh_link_works_after_a_lost_one(subject: Subject) -> None:
     first = await subject.connect()
     await first.read(FIRST)
     subject.disconnect()
-    await asyncio.wait_for(first.lost.wait(), 1)
+    async with asyncio.timeout(4):
+        await first.lost.wait()
     second = await subject.connect()
     assert (await second.read(FIRST)).data.tolist() == [1, 2]
     await second.close()

@@ -178,4 +178,5 @@ async def test_an_end_is_not_forgotten_where_the_connection_is_lost_in_the_same_
     lost.set()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await asyncio.wait_for(task, 5)
+        async with asyncio.timeout(5):
+            await task
