@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -40,7 +41,8 @@ from recorder.clock.kept import start_clock
 from recorder.clock.watch import ClockWait, ClockWatch
 from recorder.config.file import Config
 from recorder.control import Handler, serve
-from recorder.database import Database, DatabaseSettings
+from recorder.database import Database
+from recorder.database.configured import configured
 from recorder.definitions.definitions import DefinitionSet
 from recorder.definitions.source import DefinitionSource
 from recorder.instance import only_recorder_of
@@ -52,11 +54,11 @@ from recorder.service.notify import ServiceManager
 from recorder.service.reload import Reload, Running
 from recorder.set_values.desired import Desired
 from recorder.spool.spool import Spool
-from recorder.status.commands import Watching
 from recorder.status.latency import LatencyRecorder
 from recorder.status.loop_lag import LoopLag
 from recorder.status.measured import metrics_handler
 from recorder.status.status import line, picture
+from recorder.status.watching import Watching
 from recorder.writer.holder import Holder
 from recorder.writer.statements import PREPARED
 from recorder.writer.writer import Writer, WriterState
@@ -102,22 +104,7 @@ class Daemon:
             socket=config.control_socket,
         )
         self._database = Database(
-            DatabaseSettings(
-                dsn=config.require_dsn(),
-                direct_dsn=config.require_server_dsn(),
-                schema=database.schema_name,
-                application_name=self._holder.application_name,
-                pool_min=database.pool_min,
-                pool_max=database.pool_max,
-                connect_timeout_s=database.connect_timeout_s,
-                acquire_timeout_s=database.acquire_timeout_s,
-                statement_timeout_s=database.statement_timeout_s,
-                lock_timeout_s=database.lock_timeout_s,
-                dead_after_s=database.dead_after_s,
-                prepared=PREPARED,
-                prepared_statements=database.prepared_statements,
-                slow_statement_s=database.slow_statement_s,
-            )
+            replace(configured(config, application_name=self._holder.application_name), prepared=PREPARED)
         )
         self._watching = Watching(lambda: self._planned, self._database, cycles_total=config.process.cycles_total)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, Request
@@ -16,7 +16,8 @@ from recorder.api.run_points import RunPoints
 from recorder.api.tokens import Tokens
 from recorder.config.file import Config
 from recorder.console.link import Link
-from recorder.database import Database, DatabaseSettings
+from recorder.database import Database
+from recorder.database.configured import configured
 from recorder.errors import NoAnswerError
 
 APPLICATION_NAME = "ald-recorder-api"
@@ -98,21 +99,11 @@ async def open_context(config: Config, *, command_s: float = COMMAND_S) -> Async
     Raises:
         ConfigurationError: there is no DSN.
     """
-    database = config.database
-    own_dsn = config.api.dsn.get_secret_value()
-    settings = DatabaseSettings(
-        dsn=own_dsn or config.require_dsn(),
-        direct_dsn=own_dsn or config.require_server_dsn(),
-        schema=database.schema_name,
-        application_name=APPLICATION_NAME,
+    settings = replace(
+        configured(config, application_name=APPLICATION_NAME, dsn=config.api.dsn.get_secret_value()),
         pool_min=1,
         pool_max=config.api.pool_max,
-        connect_timeout_s=database.connect_timeout_s,
-        acquire_timeout_s=database.acquire_timeout_s,
         statement_timeout_s=config.api.statement_timeout_s,
-        lock_timeout_s=database.lock_timeout_s,
-        prepared_statements=database.prepared_statements,
-        slow_statement_s=database.slow_statement_s,
         read_only=True,
     )
     pool = Database(settings)

@@ -43,7 +43,7 @@ async def opened(
             limits=limits,
             plans=plans,
             identify=reader.identify,
-            parallel=settings.connections,
+            parallel=settings.requests_at_once,
             watched_s=watched_s,
         )
         return
@@ -60,6 +60,6 @@ async def opened(
             limits=limits,
             plans=plans,
             identify=identify,
-            parallel=settings.connections,
+            parallel=settings.requests_at_once,
             watched_s=watched_s,
         )

@@ -68,7 +68,7 @@ class TransportConfig(Section):
         return given
 
     @model_validator(mode="after")
-    def _fields_fit_the_transport(self) -> "TransportConfig":
+    def _fields_fit_the_transport(self) -> Self:
         strange: tuple[str, ...] = ()
         if self.transport == "rtu":
             strange = (*_OF_TCP, *_OF_TLS)
@@ -105,6 +105,11 @@ class TransportConfig(Section):
         return self.model_copy(
             update={name: folder / file.expanduser() for name, file in files.items() if file is not None}
         )
+
+    @property
+    def requests_at_once(self) -> int:
+        """How many may wait for their answers at one time, over all connections."""
+        return self.connections * self.requests_in_flight
 
     @property
     def place(self) -> str:

@@ -17,6 +17,8 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from recorder.console.words import ASCII, UNICODE
+
 _HEADER: Final = 1
 _CURSOR: Final = Style(reverse=True)
 _HEAD: Final = Style(bold=True, underline=True)
@@ -206,14 +208,15 @@ class RowList(ScrollView, can_focus=True):
             blanks = room - cell_len(plain)
             if isinstance(cell, Text) and (cell.spans or blanks < 0):
                 text = cell.copy()
-                text.truncate(room, overflow="ellipsis" if self._is_unicode else "crop")
+                text.truncate(room, overflow="ellipsis" if self._ellipsis == "…" else "crop")
                 text.align("right" if column.is_right else "left", room)
                 text.end = ""
                 drawn = text.render(self.app.console)
                 segments += [(s.text, base if is_plain or not s.style else base + s.style) for s in drawn]
                 continue
             if blanks < 0:
-                plain, blanks = set_cell_size(plain, room), 0
+                ending = self._ellipsis if room > 1 else ""
+                plain, blanks = set_cell_size(plain, room - cell_len(ending)) + ending, 0
             # nor has a blank a colour of its own
             has_style = isinstance(cell, Text) and cell.style and plain.strip() and not is_plain
             own = base + Style.parse(str(cell.style)) if has_style and isinstance(cell, Text) else base
@@ -222,8 +225,9 @@ class RowList(ScrollView, can_focus=True):
         return Strip(_joined(segments)).adjust_cell_length(width, base)
 
     @cached_property
-    def _is_unicode(self) -> bool:
-        return bool(getattr(self.app, "encoding_is_unicode", True))
+    def _ellipsis(self) -> str:
+        """What a text ends with that is longer than its cell, so that nobody takes the part for the whole."""
+        return (UNICODE if getattr(self.app, "encoding_is_unicode", True) else ASCII).ellipsis
 
     def watch_cursor(self, before: int, after: int) -> None:
         """Draw the two rows that changed."""

@@ -14,12 +14,12 @@ _MOST_PAGES: Final = 40
 COLUMNS: Final = (
     Column(title="", width=1),
     Column(title="started", width=19),
-    Column(title="took", width=8, is_right=True),
+    Column(title="took", width=8, is_right=True, from_width=70),
     Column(title="status", width=11),
     Column(title="audit", width=10),
-    Column(title="recipe", width=10, share=2),
+    Column(title="recipe", width=8, share=2),
     Column(title="operator", width=10, share=1, from_width=90),
-    Column(title="lot", width=10, share=1),
+    Column(title="lot", width=10, share=1, from_width=75),
     Column(title="substrate", width=10, share=1, from_width=110),
     Column(title="run", width=19, from_width=130),
 )

@@ -23,12 +23,12 @@ from recorder.set_values.step import UNANSWERED
 
 COLUMNS: Final = (
     Column(title="", width=1),
-    Column(title="parameter", width=18, share=1),
+    Column(title="parameter", width=22, share=1),
     Column(title="in the tool", width=11, is_right=True),
-    Column(title="desired", width=11, is_right=True),
+    Column(title="desired", width=10, is_right=True),
     Column(title="unit", width=8),
-    Column(title="limits", width=18),
-    Column(title="quality", width=9),
+    Column(title="limits", width=14, from_width=70),
+    Column(title="quality", width=9, from_width=90),
 )
 _FLOAT32: Final = 1e-6
 """What a tool keeps of a number."""

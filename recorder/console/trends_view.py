@@ -30,8 +30,8 @@ _MARGIN: Final = 12
 _GAP: Final = 3
 _LOG_UNITS: Final = frozenset({"Torr", "mTorr", "mbar", "Pa", "hPa"})
 _EMPTY: Final = (
-    "No parameter is drawn yet.\n\nPress 2 for the values, choose one, and press t to draw it here; up to six,\n"
-    "those with the same unit share a plot. Left and right move through time, + and - zoom, l switches\n"
+    "No parameter is drawn yet.\n\nPress 2 for the values, choose one, and press t to draw it here; up to six, "
+    "those with the same unit share a plot. Left and right move through time, + and - zoom, l switches "
     "to a logarithmic scale, f follows what comes, c begins anew."
 )
 

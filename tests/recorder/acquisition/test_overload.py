@@ -72,6 +72,15 @@ def test_degrade_makes_it_slower_until_it_fits() -> None:
     assert fitted.load.verdict is Verdict.FITS
 
 
+def test_requests_in_flight_and_connections_multiply() -> None:
+    """Of two connections with two in flight each, all four requests go out at once."""
+    told = Told()
+    settings = DeviceConfig(connections=2, requests_in_flight=2, on_overload="refuse")
+    fitted = fit(planned(), settings, round_trip_ms=5, tell=told)
+    assert fitted.load is not None
+    assert (fitted.load.plans[0].scan_ms, told.kinds) == (5, [])
+
+
 def test_refuse_stops_the_start_with_one_sentence() -> None:
     """What, where and what to do."""
     with pytest.raises(ConfigurationError, match=r"devices\.plc: the read plan cannot be kept.*scan_interval_ms"):
