@@ -83,6 +83,11 @@ class RunHistory:
         """All of them, for `/metrics`."""
         return (self._pages, self._runs, self._summaries)
 
+    def hear(self, is_heard: bool) -> None:
+        """Say whether a change would be heard of from now on; what was known until now nobody vouches for."""
+        self.is_heard = is_heard
+        self.forget()
+
     def forget(self, runs: Sequence[int] | None = None) -> None:
         """Drop what tells of some runs, or of all for None; a page may tell of any."""
         self._pages.drop()

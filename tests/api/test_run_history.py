@@ -14,9 +14,10 @@ import pytest
 from recorder.api.errors import NotFoundError
 from recorder.api.run_cursor import MOST_ID, RunCursor
 from recorder.api.run_history import RunHistory, RunQuestion
-from recorder.api.run_listener import RunListener
+from recorder.api.run_listener import run_notices
 from recorder.cli.fault_lab.proxy import Proxy
 from recorder.database import Database, DatabaseSettings, connect_once
+from recorder.database.notices import Hearing
 from tests.api.histories import LONG_RUN, MACHINE, OPEN_RUN, OTHER_RUN, RUNS, fill
 
 END = datetime(9999, 1, 1, tzinfo=UTC)
@@ -56,8 +57,7 @@ class Bench:
         self.connection = connection
         self.goes_on = asyncio.Event()
         self.goes_on.set()
-        self.listener = RunListener(
-            history,
+        hearing = Hearing(
             dsn=proxy.url,
             schema="ald",
             machine=MACHINE,
@@ -66,6 +66,7 @@ class Bench:
             check_within_s=2.0,
             sleep=self._pause,
         )
+        self.listener = run_notices(history, hearing)
 
     async def _pause(self, _seconds: float) -> None:
         await self.goes_on.wait()
