@@ -4,12 +4,9 @@ Sequences have no holes but those that a tombstone covers: what is shed leaves i
 """
 
 import json
-import sqlite3
 import time
 import uuid
-import zlib
 from collections.abc import Iterable, Sequence
-from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -31,23 +28,16 @@ from recorder.spool.file import (
     raw,
     replace_file,
 )
+from recorder.spool.log import WriteAheadLog
+from recorder.spool.reader import SpoolReader
 from recorder.spool.room import Room, Shed
-from recorder.spool.stored_entry import PAGE_BYTES, EncodedEntry, SpoolDepth, SpooledEntry, bytes_in_file, decoded
+from recorder.spool.stored_entry import PAGE_BYTES, EncodedEntry, SpoolDepth, SpooledEntry, bytes_in_file
 from recorder.spool.tail import FORGOTTEN, Tail
 
 __all__ = ["FILE_FORMAT", "EncodedEntry", "SpoolDepth", "SpoolStore", "SpooledEntry"]
 
-_LOG_SHARE: Final = 8
-"""The write-ahead log may take this part of the limit; it is counted as part of the file."""
-_LEAST_LOG_BYTES: Final = 512 * 1024
-"""A transaction that sheds writes some eighty pages, and the index of the log takes eight."""
-_MOST_LOG_BYTES: Final = 16 * 1024 * 1024
-_MOST_HEADER_BYTES: Final = 4 * 1024 * 1024
-"""Headers that one reading brings, at most: tombstones have no rows, but many counts."""
 _FAR_BYTES: Final = 4 * 1024 * 1024
 """With so much room left nothing has to be shed, and the pages in use need not be asked for, which takes 0.05 ms."""
-_FRAME_BYTES: Final = 5 * (PAGE_BYTES + 24)
-"""What a transaction adds to the log beside its entries, about."""
 
 
 class SpoolStore:
@@ -79,14 +69,12 @@ class SpoolStore:
         self.path = path
         self.max_bytes = max_bytes
         self.shed_entries = 0
-        self._unchecked_bytes = 0
-        self._log_bytes = min(max(max_bytes // _LOG_SHARE, _LEAST_LOG_BYTES), _MOST_LOG_BYTES)
-        self._most_used_bytes = max(0, max_bytes - self._log_bytes)
-        self._check_bytes = self._log_bytes // 16
+        self._log = WriteAheadLog(max_bytes)
+        self._most_used_bytes = max(0, max_bytes - self._log.max_bytes)
         self._keep_bytes = min(keep_bytes, self._most_used_bytes // 4)
         self._writer, kept, self.set_aside = open_file(path)
         try:
-            self._reader = connect(path)
+            self._reader = SpoolReader(connect(path))
             self._begin(kept)
         except BaseException:
             self._writer.close()
@@ -98,8 +86,7 @@ class SpoolStore:
         self.predecessors: Sequence[uuid.UUID] = predecessors_of(kept)
         self.damaged: list[DamagedFile] = damaged_of_json(kept.get("damaged", "[]"))
         self._state = kept["state"]
-        self._writer.execute(f"PRAGMA journal_size_limit = {self._log_bytes}")
-        self._writer.execute(f"PRAGMA wal_autocheckpoint = {self._log_bytes // PAGE_BYTES // 8}")
+        self._log.bound(self._writer)
         newest, entries, size = self._writer.execute(
             "SELECT max(sequence), count(*), coalesce(sum(bytes), 0) FROM entries"
         ).fetchone()
@@ -166,18 +153,18 @@ class SpoolStore:
         """
         [pages] = self._writer.execute("PRAGMA page_count").fetchone()
         self._room.limit_bytes = min(self._most_used_bytes, pages * PAGE_BYTES + more_bytes)
-        self._check_bytes = min(self._check_bytes, more_bytes // 2)
+        self._log.stay_within(more_bytes)
         self.bring_in_log()
 
     def may_grow(self) -> None:
         """The disk has room again."""
         self._room.limit_bytes = self._most_used_bytes
-        self._check_bytes = self._log_bytes // 16
+        self._log.may_grow()
 
     @property
     def most_bytes(self) -> int:
         """What one transaction should hold at most, so that the log keeps its share."""
-        return self._log_bytes // 8
+        return self._log.most_bytes
 
     def is_short(self, entries: Sequence[EncodedEntry]) -> bool:
         """Whether something must be shed for these."""
@@ -234,7 +221,7 @@ class SpoolStore:
         self.shed_entries += shed.entries
         self.acknowledged = max(self.acknowledged, acknowledge)
         self._known_bytes += needed_bytes
-        self._unchecked_bytes += added + _FRAME_BYTES
+        self._log.wrote(added)
         if state is not None:
             self._state = state
         if sequences:
@@ -323,43 +310,15 @@ class SpoolStore:
 
     def checkpoint_if_due(self) -> None:
         """Bring the log into the file when it has grown, where no append waits for it; what fails is tried again."""
-        if self._unchecked_bytes < self._check_bytes:
-            return
-        self.bring_in_log()
+        self._log.bring_in_if_due(self._writer)
 
     def bring_in_log(self) -> None:
         """Bring the log into the file, as far as the disk and who reads allow."""
-        self._unchecked_bytes = 0
-        with suppress(sqlite3.Error), closing(self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)")) as cursor:
-            cursor.fetchall()
+        self._log.bring_in(self._writer)
 
     def peek(self, *, after: int, max_rows: int, max_entries: int = 5000) -> list[SpooledEntry]:
-        """Read entries in order without removing them; may run in another thread than `append`.
-
-        Args:
-            after: only sequences above this one.
-            max_rows: stop before the rows of the entries pass this number, but return at least one entry.
-            max_entries: return at most this many.
-        """
-        found: list[SpooledEntry] = []
-        rows_found = headers_found = 0
-        cursor = self._reader.execute(
-            "SELECT sequence, row_count, header_checksum, rows_checksum, header, rows FROM entries "
-            "WHERE sequence > ? ORDER BY sequence LIMIT ?",
-            (after, max_entries),
-        )
-        # an open cursor would hold on to the file as it was then
-        with closing(cursor):
-            for sequence, row_count, header_checksum, rows_checksum, header, rows in cursor:
-                headers_found += len(header)
-                if found and (rows_found + row_count > max_rows or headers_found > _MOST_HEADER_BYTES):
-                    break
-                rows_found += row_count
-                entry = decoded(sequence, header, rows, row_count=row_count, header_checksum=header_checksum)
-                if entry.rows and zlib.crc32(rows) != rows_checksum:
-                    entry = entry.tombstone("damaged")
-                found.append(SpooledEntry(sequence=sequence, entry=entry))
-        return found
+        """Read entries in order, see `SpoolReader.peek`; may run in another thread than `append`."""
+        return self._reader.peek(after=after, max_rows=max_rows, max_entries=max_entries)
 
     def begin_anew(self, reason: str, *, acknowledged: int, known: Sequence[RawEntry]) -> "SpoolStore":
         """Close this file, which is damaged, put it aside and follow on with a new one under its name.
