@@ -14,7 +14,8 @@ from rich.progress import Progress
 Result = TypeVar("Result")
 _BEGINS: Final = "demo: a run of a simulated tool is recorded; q leaves"
 _ENDED: Final = "demo: the run has ended and all of it is stored; q leaves and shows its summary"
-_TRENDS: Final = ("Process/chamber_pressure", "MFC 1/flow_read", "Chamber Heater/temperature_read")
+_TRENDS: Final = ("Process/chamber_pressure", "Quartz Crystal/mass")
+"""Pulse by pulse, and what each cycle leaves."""
 _DUMB: Final = frozenset({"", "dumb"})
 
 
