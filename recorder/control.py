@@ -65,10 +65,6 @@ async def serve(path: Path, handlers: Mapping[str, Handler]) -> AsyncIterator[No
     conversations: dict[asyncio.Task[Any], asyncio.StreamWriter] = {}
 
     async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        conversations[task] = writer
-        task.add_done_callback(lambda done: conversations.pop(done, None))
         try:
             while line := await reader.readline():
                 writer.write(_encoded(await _answer(line, handlers)))
@@ -80,10 +76,16 @@ async def serve(path: Path, handlers: Mapping[str, Handler]) -> AsyncIterator[No
         finally:
             writer.close()
 
+    def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # a task of our own: Python 3.11 logs a trace of one of its own that is cancelled
+        task = asyncio.create_task(converse(reader, writer), name="control conversation")
+        conversations[task] = writer
+        task.add_done_callback(lambda done: conversations.pop(done, None))
+
     before = os.umask(0o117)
     try:
         address.unlink(missing_ok=True)
-        server = await asyncio.start_unix_server(converse, address, limit=LONGEST_LINE)
+        server = await asyncio.start_unix_server(begin, address, limit=LONGEST_LINE)
         address.chmod(SOCKET_MODE)
     except OSError as error:
         raise ConfigurationError(
@@ -95,7 +97,6 @@ async def serve(path: Path, handlers: Mapping[str, Handler]) -> AsyncIterator[No
         yield
     finally:
         server.close()
-        # by its connection: Python 3.11 logs a trace of a conversation that is cancelled
         for writer in conversations.values():
             writer.transport.abort()
         if conversations:

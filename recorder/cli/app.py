@@ -36,7 +36,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JS
 
 app = typer.Typer(
     name=PROGRAM,
-    help="Record the process data of an ALD tool from Modbus into PostgreSQL, and lose nothing.",
+    help="Record the process data of an ALD tool from Modbus into PostgreSQL; what is lost is counted, by cause.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -121,6 +121,7 @@ class Board:
         self.values: dict[int, LiveValue] = {}
         self.events: deque[EventPicture] = deque(maxlen=KEPT_EVENTS)
         self.alarms: Sequence[AlarmPicture] = ()
+        self.alarm_counts: Mapping[str, int] | None = None
         self.trends: dict[int, deque[tuple[int, float | None]]] = {}
         self.bands: deque[Band] = deque(maxlen=KEPT_BANDS)
         self.epoch, self.version = "", 0
@@ -219,8 +220,8 @@ class Board:
 
     def take_alarms(self, picture: AlarmsPicture) -> bool:
         """The alarms as they are now; whether they are others than before."""
-        is_changed = picture.alarms != self.alarms
-        self.alarms = picture.alarms
+        is_changed = (picture.counts, picture.alarms) != (self.alarm_counts, self.alarms)
+        self.alarms, self.alarm_counts = picture.alarms, picture.counts
         return is_changed
 
     def sample_small_trends(self, ids: Sequence[int]) -> None:

@@ -184,7 +184,7 @@ class ParameterSteps:
         target = target_of(parameter, definition.write_address)
         if target is None:
             there = f": set {definition.set_value_parameter}" if definition.set_value_parameter else ""
-            raise _RefusedError(f"a {parameter.kind} cannot be written, and no write_address is defined{there}")
+            raise _RefusedError(f"its {parameter.kind} cannot be written, and no write_address is defined{there}")
         if self._around.device_of(definition.device) is None:
             raise _RefusedError(f"device {definition.device} is not read by this recorder")
         written_s = self._written_s.get(parameter.parameter_id)

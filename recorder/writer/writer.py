@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
@@ -25,7 +24,7 @@ from recorder.errors import (
     StreamFencedError,
     StreamOutOfStepError,
 )
-from recorder.spool.entry import EntryKind, Outcome
+from recorder.spool.entry import EntryKind
 from recorder.spool.spool import Spool
 from recorder.spool.store import SpooledEntry
 from recorder.status.latency import LatencyRecorder, Mark
@@ -34,6 +33,7 @@ from recorder.writer.doubt import Doubt
 from recorder.writer.holder import Holder
 from recorder.writer.quarantine import Refused, described, is_to_halve, keep, store_singly, whole
 from recorder.writer.statements import accounting_of, days_of_rows
+from recorder.writer.totals import WriterTotals
 from recorder.writer.transaction import Ahead, Transaction, transaction_of
 
 if TYPE_CHECKING:
@@ -63,23 +63,6 @@ _FAILURES: Final = {
     WriterState.FENCED: "writer_fenced",
 }
 """What the log calls each."""
-
-
-@dataclass(kw_only=True, slots=True)
-class WriterTotals:
-    """What was committed since the daemon began."""
-
-    transactions: int = 0
-    entries: int = 0
-    rows: int = 0
-    lost_rows: int = 0
-    """Rows of entries that were shed or damaged before they could be written."""
-    shed_slots: int = 0
-    """Slots whose rows were shed, as told by what was committed."""
-    quarantined_rows: int = 0
-    """Rows that PostgreSQL refused for their content."""
-    quarantined_entries: int = 0
-    """Events, and whole entries, of the same fate."""
 
 
 class Writer:
@@ -352,16 +335,7 @@ class Writer:
         self._drained.set()
 
     def _count(self, entries: Sequence[SpooledEntry], refused: Sequence[Refused]) -> None:
-        refused_rows = sum(one.row_count for one in refused)
-        self.totals.transactions += 1
-        self.totals.entries += len(entries)
-        self.totals.lost_rows += sum(spooled.entry.header.get("lost_rows", 0) for spooled in entries)
-        self.totals.shed_slots += sum(
-            count.slots for spooled in entries for count in spooled.entry.accounting if count.outcome is Outcome.SHED
-        )
-        self.totals.rows += sum(spooled.entry.row_count for spooled in entries) - refused_rows
-        self.totals.quarantined_rows += refused_rows
-        self.totals.quarantined_entries += sum(one.kind != "row" for one in refused)
+        self.totals.count(entries, refused)
         self._committed_to(entries[-1].sequence)
         self._told = None
         if refused and refused[0].error != self._refusal_told:

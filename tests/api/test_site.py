@@ -87,6 +87,7 @@ async def test_a_value_that_changes_in_the_tool_is_streamed(site: Site) -> None:
     assert any(kind == "changes" and 0 < rows < 192 for kind, rows in heard)
 
 
+@pytest.mark.alone
 def test_no_slot_is_missed_whatever_clients_do(site: Site) -> None:
     """Floods, connections that say nothing, rubbish, huge bodies, deaf streams: the recorder is another process.
 

@@ -52,7 +52,7 @@ class Driven:
         def told() -> list[str]:
             return [notification.message for notification in self.app._notifications]
 
-        if not await self._comes(lambda: any(text in message for message in told())):
+        if not await self.comes(lambda: any(text in message for message in told())):
             raise AssertionError(f"{text!r} was not told, but {told()}; the screen says:\n{self.screen}")
 
     def _says(self, texts: tuple[str, ...], without: str | None) -> bool:
@@ -62,11 +62,11 @@ class Driven:
 
     async def until(self, *texts: str, without: str | None = None) -> str:
         """Wait until all of these are on the screen, and return it."""
-        if not await self._comes(lambda: self._says(texts, without)):
+        if not await self.comes(lambda: self._says(texts, without)):
             raise AssertionError(f"{texts} did not come; the screen says:\n{self.screen}")
         return self.screen
 
-    async def _comes(self, is_there: Callable[[], bool]) -> bool:
+    async def comes(self, is_there: Callable[[], bool]) -> bool:
         """Wait until it is there, and say whether it came; a pilot that is cancelled in a pause leaves tasks behind."""
         end = asyncio.get_running_loop().time() + DEADLINE_S
         while not is_there():
@@ -90,7 +90,11 @@ def console(daemon: Daemon) -> Console:
     async def opened(*, size: tuple[int, int] = (80, 24), **options: Any) -> AsyncIterator[Driven]:
         app = ConsoleApp(daemon.path, **options)
         async with app.run_test(size=size, notifications=True) as pilot:
-            yield Driven(app=app, pilot=pilot)
+            try:
+                yield Driven(app=app, pilot=pilot)
+            finally:
+                # as Textual does where the console is left by a key, so that no answer finds half of its widgets gone
+                app.workers.cancel_all()
 
     return opened
 

@@ -223,3 +223,23 @@ async def test_the_end_of_serving_ends_idle_conversations(short_directory: Path)
             await reader.readline()
         assert await reader.read() == b""
     writer.close()
+
+
+async def test_the_end_of_serving_ends_a_command_that_goes_on_without_a_trace(
+    short_directory: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A question to a database that hangs holds up no end of the recorder, and is no fault to be logged."""
+    begun = asyncio.Event()
+
+    async def hang(_request: Mapping[str, Any]) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    path = short_directory / "control.sock"
+    async with serve(path, {"hang": hang}):
+        asking = asyncio.create_task(ask(path, "hang"))
+        await begun.wait()
+    with pytest.raises(DaemonAwayError):
+        await asking
+    await asyncio.sleep(0)
+    assert not caplog.records

@@ -107,3 +107,13 @@ def test_the_completed_runs_of_a_recipe_have_statistics(commands: Commands, data
     page = commands.run("runs", "statistics", "Al2O3", *of, "--steps").stdout
     assert [line.split()[0] for line in page.splitlines() if "Chamber/pressure" in line] == ["whole", "4"]
     assert "there are: 'Al2O3'" in commands.refused("runs", "statistics", "al2o3", *of, status=2)
+
+
+@pytest.mark.usefixtures("history")
+def test_a_run_is_one_line_of_80_columns_and_the_last_one_has_a_name(commands: Commands) -> None:
+    """As in `runs audit last`; what is no run is refused as there."""
+    commands.environment.setenv("ALD_RECORDER__MACHINE", "ald-1")
+    listed = commands.run("runs", "list", "--machine", "ald-1", "--limit", "3").stdout.splitlines()
+    assert [line.split()[:2] for line in listed[2:5]] == [["44", "Al2O3"], ["43", "Al2O3"], ["42", "Al2O3"]]
+    assert json.loads(commands.run("runs", "show", "last", "--json").stdout)["id"] == 44
+    assert commands.refused("runs", "show", "newest", status=2).startswith("error: 'newest' is no run; give its id")
