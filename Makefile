@@ -20,14 +20,9 @@ help:
 demo: .venv/ready
 	@.venv/bin/ald-recorder demo --speed $(SPEED)
 
-# what fails is run once more by itself, since a machine that stands still for a moment fails a test of time; a fault that
-# comes only now and then can pass that way too, so read what the first run printed
-AGAIN := --last-failed --last-failed-no-failures none
-
 test: .venv/ready-dev
-	.venv/bin/python -m pytest --numprocesses $(WORKERS) --dist worksteal -m "not alone" \
-		|| .venv/bin/python -m pytest $(AGAIN) -m "not alone"
-	.venv/bin/python -m pytest -m alone || .venv/bin/python -m pytest $(AGAIN) -m alone
+	.venv/bin/python -m pytest --numprocesses $(WORKERS) --dist worksteal -m "not alone"
+	.venv/bin/python -m pytest -m alone
 
 test-long: .venv/ready-dev
 	ALD_LONG_TESTS=1 .venv/bin/python -m pytest \

@@ -25,7 +25,7 @@ COMMANDS: Final[Mapping[str, tuple[str, ...]]] = {
     "faults": ("faults",),
     "reload": ("reload",),
     "run": ("run",),
-    "runs": ("runs",),
+    "runs": ("runs", "recipe_statistics"),
     "service": ("service",),
     "set": ("set_values",),
     "simulate": ("simulate",),

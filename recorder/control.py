@@ -15,7 +15,15 @@ from typing import Any, Final
 
 import structlog
 
-from recorder.errors import ConfigurationError, DaemonAwayError, OutsideError, RecorderError, UsageError
+from recorder.errors import (
+    CommandUnknownError,
+    ConfigurationError,
+    DaemonAwayError,
+    NoAnswerError,
+    OutsideError,
+    RecorderError,
+    UsageError,
+)
 
 SOCKET_MODE: Final = 0o660
 LONGEST_LINE: Final = 1_000_000
@@ -26,6 +34,9 @@ _END_S: Final = 0.2
 """How long a command under way may take to end when the daemon does."""
 
 _ERRORS: Final = {UsageError.exit_status: UsageError, OutsideError.exit_status: OutsideError}
+_NOT_A_COMMAND: Final = "not_a_command"
+"""The code of an answer to what is no command here; releases up to 0.1 said it in words alone."""
+_NOT_A_COMMAND_IN_WORDS: Final = "not a command;"
 
 Handler = Callable[[Mapping[str, Any]], Awaitable[Any]]
 log = structlog.get_logger()
@@ -54,10 +65,6 @@ async def serve(path: Path, handlers: Mapping[str, Handler]) -> AsyncIterator[No
     conversations: dict[asyncio.Task[Any], asyncio.StreamWriter] = {}
 
     async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        conversations[task] = writer
-        task.add_done_callback(lambda done: conversations.pop(done, None))
         try:
             while line := await reader.readline():
                 writer.write(_encoded(await _answer(line, handlers)))
@@ -69,10 +76,16 @@ async def serve(path: Path, handlers: Mapping[str, Handler]) -> AsyncIterator[No
         finally:
             writer.close()
 
+    def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # a task of our own: Python 3.11 logs a trace of one of its own that is cancelled
+        task = asyncio.create_task(converse(reader, writer), name="control conversation")
+        conversations[task] = writer
+        task.add_done_callback(lambda done: conversations.pop(done, None))
+
     before = os.umask(0o117)
     try:
         address.unlink(missing_ok=True)
-        server = await asyncio.start_unix_server(converse, address, limit=LONGEST_LINE)
+        server = await asyncio.start_unix_server(begin, address, limit=LONGEST_LINE)
         address.chmod(SOCKET_MODE)
     except OSError as error:
         raise ConfigurationError(
@@ -84,7 +97,6 @@ async def serve(path: Path, handlers: Mapping[str, Handler]) -> AsyncIterator[No
         yield
     finally:
         server.close()
-        # by its connection: Python 3.11 logs a trace of a conversation that is cancelled
         for writer in conversations.values():
             writer.transport.abort()
         if conversations:
@@ -105,7 +117,11 @@ async def _answer(line: bytes, handlers: Mapping[str, Handler]) -> dict[str, Any
         handler = handlers[request["command"]]
     except (ValueError, KeyError, TypeError, RecursionError):
         known = ", ".join(sorted(handlers))
-        return {"error": f'not a command; expected {{"command": …}} with one of {known}', "exit_status": 2}
+        return {
+            "error": f'{_NOT_A_COMMAND_IN_WORDS} expected {{"command": …}} with one of {known}',
+            "code": _NOT_A_COMMAND,
+            "exit_status": 2,
+        }
     try:
         return {"result": await handler(request)}
     except RecorderError as error:
@@ -115,11 +131,25 @@ async def _answer(line: bytes, handlers: Mapping[str, Handler]) -> dict[str, Any
         return {"error": f"{request['command']}: {type(error).__name__}: {error}", "exit_status": 1}
 
 
+def refusal_of(answer: Mapping[str, Any]) -> RecorderError:
+    """What a client raises for an answer that is an error.
+
+    Raises:
+        KeyError: it is no answer of a recorder.
+    """
+    said = str(answer["error"])
+    if answer.get("code") == _NOT_A_COMMAND or said.startswith(_NOT_A_COMMAND_IN_WORDS):
+        return CommandUnknownError(said)
+    return _ERRORS.get(answer["exit_status"], RecorderError)(said)
+
+
 async def ask(path: Path, command: str, **arguments: object) -> Any:
     """Send one command to the daemon and return its result.
 
     Raises:
-        DaemonAwayError: nobody listens, or went away before its answer was whole.
+        DaemonAwayError: nobody listens.
+        NoAnswerError: it went away before its answer was whole.
+        CommandUnknownError: it does not have this command.
         RecorderError: the daemon refused the command; of the kind that its exit status says.
     """
     address = socket_address(path)
@@ -136,14 +166,14 @@ async def ask(path: Path, command: str, **arguments: object) -> Any:
         await writer.drain()
         line = await reader.readline()
     except (ConnectionError, ValueError) as error:
-        raise DaemonAwayError(f"the recorder at {address} went away: {error}") from error
+        raise NoAnswerError(f"the recorder at {address} went away: {error}") from error
     finally:
         writer.close()
         with suppress(ConnectionError):
             await writer.wait_closed()
     if not line.endswith(b"\n"):
-        raise DaemonAwayError(f"the recorder at {address} went away without an answer")
+        raise NoAnswerError(f"the recorder at {address} went away without an answer")
     answer = json.loads(line)
     if "error" in answer:
-        raise _ERRORS.get(answer["exit_status"], RecorderError)(answer["error"])
+        raise refusal_of(answer)
     return answer["result"]

@@ -3,8 +3,9 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +14,7 @@ import structlog
 
 from hal.device import Device
 from hal.limits import PlanLimits
+from recorder.acquisition.clear_way import ClearWay
 from recorder.acquisition.event_log import EventLog
 from recorder.acquisition.hole_file import HoleFile
 from recorder.acquisition.meeting import fit_all, meet
@@ -39,7 +41,8 @@ from recorder.clock.kept import start_clock
 from recorder.clock.watch import ClockWait, ClockWatch
 from recorder.config.file import Config
 from recorder.control import Handler, serve
-from recorder.database import Database, DatabaseSettings
+from recorder.database import Database
+from recorder.database.configured import configured
 from recorder.definitions.definitions import DefinitionSet
 from recorder.definitions.source import DefinitionSource
 from recorder.instance import only_recorder_of
@@ -48,14 +51,15 @@ from recorder.runs.process import ProcessTracker
 from recorder.runs.process_id import ProcessIdMint
 from recorder.runs.run import RunContext
 from recorder.service.notify import ServiceManager
+from recorder.service.patience import unless
 from recorder.service.reload import Reload, Running
 from recorder.set_values.desired import Desired
 from recorder.spool.spool import Spool
-from recorder.status.commands import Watching
 from recorder.status.latency import LatencyRecorder
 from recorder.status.loop_lag import LoopLag
 from recorder.status.measured import metrics_handler
 from recorder.status.status import line, picture
+from recorder.status.watching import Watching
 from recorder.writer.holder import Holder
 from recorder.writer.statements import PREPARED
 from recorder.writer.writer import Writer, WriterState
@@ -101,22 +105,7 @@ class Daemon:
             socket=config.control_socket,
         )
         self._database = Database(
-            DatabaseSettings(
-                dsn=config.require_dsn(),
-                direct_dsn=config.require_server_dsn(),
-                schema=database.schema_name,
-                application_name=self._holder.application_name,
-                pool_min=database.pool_min,
-                pool_max=database.pool_max,
-                connect_timeout_s=database.connect_timeout_s,
-                acquire_timeout_s=database.acquire_timeout_s,
-                statement_timeout_s=database.statement_timeout_s,
-                lock_timeout_s=database.lock_timeout_s,
-                dead_after_s=database.dead_after_s,
-                prepared=PREPARED,
-                prepared_statements=database.prepared_statements,
-                slow_statement_s=database.slow_statement_s,
-            )
+            replace(configured(config, application_name=self._holder.application_name), prepared=PREPARED)
         )
         self._watching = Watching(lambda: self._planned, self._database, cycles_total=config.process.cycles_total)
 
@@ -202,6 +191,7 @@ class Daemon:
             roles=roles,
             state=state,
             sleep=self._timer.sleep,
+            clear_way=ClearWay(self._timer.left_s),
         )
         recording.is_clock_worth_waiting = wait.is_worth_waiting
         watch = ClockWatch(recording)
@@ -261,14 +251,14 @@ class Daemon:
             }.items():
                 others.append(tasks.create_task(work, name=name))
             self._maintain(tasks, config)
-            await self._unless_stopped(meet(self._planned, config.devices))
-            await self._unless_stopped(self._fit_plans(events))
+            await unless(self._stop, meet(self._planned, config.devices))
+            await unless(self._stop, self._fit_plans(events))
             samplers = make_samplers(self._planned, recording)
             events.plans_changed(recording, {sampler.key for sampler in samplers})
             sampling = [self._sample(tasks, sampler) for sampler in samplers if sampler.has_roles]
             if tracker.current is not None and not tracker.current.confirmed:
                 # ask the tool whether the run still goes on before anything else is counted to it
-                await self._unless_stopped(recording.roles_seen.wait(), longest_s=_ROLES_WAIT_S)
+                await unless(self._stop, recording.roles_seen.wait(), longest_s=_ROLES_WAIT_S)
             sampling += [self._sample(tasks, sampler) for sampler in samplers if not sampler.has_roles]
             log.info(
                 "recording",
@@ -289,7 +279,9 @@ class Daemon:
                 watching=self._watching,
                 events=events,
                 handlers=handlers,
-                handlers_of=lambda wanted: self._watching.handlers(wanted, recording, events),
+                handlers_of=lambda wanted: recording.clear_way.between_scans(
+                    self._watching.handlers(wanted, recording, events)
+                ),
                 start=lambda sampler: sampling.append(self._sample(tasks, sampler)),
                 maintain=lambda wanted: self._maintain(tasks, wanted),
                 adopted=self._adopt,
@@ -315,22 +307,6 @@ class Daemon:
     @staticmethod
     def _sample(tasks: asyncio.TaskGroup, sampler: Sampler) -> asyncio.Task[None]:
         return tasks.create_task(sampler.run(), name=f"sampler {sampler.key}")
-
-    async def _unless_stopped(self, waiting: Coroutine[Any, Any, object], *, longest_s: float | None = None) -> None:
-        """Wait for something at the start, but no longer than until the daemon is to stop; a time-out is an end."""
-
-        async def patiently() -> None:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(longest_s):
-                    await waiting
-
-        async with asyncio.TaskGroup() as tasks:
-            stopping = tasks.create_task(self._stop.wait(), name="stop")
-            work = tasks.create_task(patiently(), name="start")
-            await asyncio.wait({stopping, work}, return_when=asyncio.FIRST_COMPLETED)
-            stopping.cancel()
-            if not work.done():
-                work.cancel()
 
     async def _fit_plans(self, events: EventLog) -> None:
         self._planned = await fit_all(self._planned, self._config.devices, events)
@@ -388,13 +364,16 @@ class Daemon:
             return [(item.device, plan_limits(self._config.devices[item.device.name])) for item in self._planned]
 
         assert self._definitions is not None
-        handlers: dict[str, Handler] = {
+        looks: dict[str, Handler] = {
             **self._watching.handlers(self._definitions, recording, events),
             "status": status,
             **metrics_handler(status, latency=self._latency, database=self._database, slots=self._watching.slots),
+            **alarms.handlers(),
+        }
+        handlers: dict[str, Handler] = {
+            **recording.clear_way.between_scans(looks),
             **run_handlers(recording),
             **desired.handlers(),
-            **alarms.handlers(),
             "probe": probe_handler(probed),
             "identify": identify_handler(probed),
         }

@@ -2,7 +2,8 @@
 
 RecorderError                        exit status 1
 ├── UsageError                 (2)   a wrong argument or a file with faults
-│   └── ConfigurationError           a field of config.toml or of its environment
+│   ├── ConfigurationError           a field of config.toml or of its environment
+│   └── CommandUnknownError          what answers at the control socket does not have this command
 ├── OutsideError               (3)   something outside is not there
 │   ├── DatabaseError
 │   │   ├── DatabaseUnreachableError   no connection, or it was lost (also a ConnectionError)
@@ -10,12 +11,14 @@ RecorderError                        exit status 1
 │   │   ├── StreamFencedError          a newer epoch of this recorder writes
 │   │   ├── StreamOutOfStepError       the watermark is not where this spool left it
 │   │   ├── RecorderClaimedError       another machine holds this recorder number
-│   │   └── MigrationError             the schema could not be brought up to date (recorder.migration)
+│   │   └── MigrationError             the schema could not be brought up to date (recorder.database.migration)
 │   ├── DaemonAwayError              nobody listens on the control socket
+│   │   └── NoAnswerError              a command was sent, and may have been carried out
 │   ├── AlreadyRunningError          another daemon holds the data directory
 │   ├── SpoolError                   the spool on disk cannot be opened or written
 │   │   └── StreamChangedError         a damaged spool was replaced: its successor must be claimed
 │   ├── EmbeddedError                the embedded PostgreSQL (recorder.embedded.errors)
+│   ├── OutputError                  what a command prints cannot be written whole
 │   ├── DemoError                    the demonstration could not be carried through
 │   └── LabError                     a scenario of the fault lab could not be carried through
 ├── SetValueError                    a set-value that is not known, or not known well enough
@@ -41,6 +44,10 @@ class ConfigurationError(UsageError):
     """A field of the configuration cannot be used."""
 
 
+class CommandUnknownError(UsageError):
+    """The daemon does not have this command: it is older than its client."""
+
+
 class DefinitionsError(RecorderError):
     """The definitions are not complete or not sound."""
 
@@ -63,6 +70,10 @@ class OutsideError(RecorderError):
     """Something outside this program is not there."""
 
     exit_status = 3
+
+
+class OutputError(OutsideError):
+    """What a command prints cannot be written whole."""
 
 
 class DatabaseError(OutsideError):
@@ -109,6 +120,10 @@ class RecorderClaimedError(DatabaseError):
 
 class DaemonAwayError(OutsideError):
     """Nobody listens on the control socket."""
+
+
+class NoAnswerError(DaemonAwayError):
+    """A command was sent to the daemon, and no answer came: it may have been carried out."""
 
 
 class AlreadyRunningError(OutsideError):

@@ -133,7 +133,11 @@ def _answer(line: bytes, handlers: Mapping[str, Handler]) -> dict[str, Any]:
         handler = handlers[request["command"]]
     except (ValueError, KeyError, TypeError):
         known = ", ".join(sorted(handlers))
-        return {"error": f'not a command; expected {{"command": …}} with one of {known}', "exit_status": 2}
+        return {
+            "error": f'not a command; expected {{"command": …}} with one of {known}',
+            "code": "not_a_command",
+            "exit_status": 2,
+        }
     try:
         return {"result": handler(request)}
     except SimulatorError as fault:

@@ -159,7 +159,6 @@ def _heater(settings: Settings, name: str) -> HeaterControl:
         ki=_number(settings, f"{name}/ki"),
         kd=_number(settings, f"{name}/kd"),
         period_s=max(1, round(_number(settings, f"{name}/pid_period") / _PERIOD_MS)),
-        low_limit_c=_number(settings, f"{name}/temp_min_limit"),
         high_limit_c=_number(settings, f"{name}/temp_max_limit"),
     )
 

@@ -43,8 +43,7 @@ class HeaterControl:
         ki: % of output for each C of deviation and second.
         kd: % of output for each C a second of change.
         period_s: of the controller, whole `PERIOD_S`; the output stands still between.
-        low_limit_c: lowest set-value that is taken.
-        high_limit_c: highest one, and where the over-temperature interlock trips.
+        high_limit_c: where the over-temperature interlock trips.
     """
 
     is_on: bool
@@ -53,7 +52,6 @@ class HeaterControl:
     ki: float
     kd: float
     period_s: int = 1
-    low_limit_c: float = 0.0
     high_limit_c: float = math.inf
 
 

@@ -1,11 +1,13 @@
 """Fixtures of every test: databases on a real PostgreSQL, and the watch for what a test leaves behind."""
 
+import logging
 from collections.abc import AsyncIterator, Iterator
 from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from tests import folders, leaks, pgbouncer, postgres
@@ -108,6 +110,27 @@ def nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     left = leaks.leaked_children(before, SESSION_PROCESSES)
     assert not left, f"the test leaves child processes: {', '.join(left)}"
+
+
+@pytest.fixture(autouse=True)
+def own_logging() -> Iterator[None]:
+    """Undo what a command in this process made of logging: a logger that it kept would be heard by no later test."""
+    configure, root = structlog.configure, logging.getLogger()
+    handlers = root.handlers[:]
+    levels = [(logger, logger.level) for logger in (root, *map(logging.getLogger, ("asyncio", "asyncpg")))]
+
+    def configured(**options: Any) -> None:
+        configure(**{**options, "cache_logger_on_first_use": False})
+
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(structlog, "configure", configured)
+            yield
+    finally:
+        structlog.reset_defaults()
+        root.handlers = [handler for handler in root.handlers if handler in handlers]
+        for logger, level in levels:
+            logger.setLevel(level)
 
 
 @pytest.fixture

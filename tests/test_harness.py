@@ -1,6 +1,7 @@
 """The harness itself: what it gives each test, and what it finds that a test left behind."""
 
 import asyncio
+import logging
 import os
 import subprocess
 import sys
@@ -8,10 +9,28 @@ from contextlib import suppress
 from pathlib import Path
 
 import asyncpg
+import pytest
+import structlog
+from structlog.testing import capture_logs
 
+from recorder.logs import configure
 from tests import leaks
 from tests.folders import short_directory as make_short_directory
 from tests.postgres import DSN_VARIABLE, PREFIX, TestServer, with_database
+
+LOG = structlog.get_logger()
+
+
+@pytest.mark.parametrize("turn", ["first", "second"])
+def test_what_is_logged_is_captured_whatever_a_test_before_made_of_logging(turn: str) -> None:
+    """A command that runs in this process sets logging up for good; here for as long as its test."""
+    before = logging.getLogger().level
+    with capture_logs() as logs:
+        LOG.warning("heard", turn=turn)
+    assert [line["event"] for line in logs] == ["heard"]
+    configure(level="critical", form="json")
+    LOG.warning("kept")
+    assert before != logging.CRITICAL
 
 
 async def test_each_test_has_a_database_of_its_own(database_url: str, empty_database_url: str) -> None:

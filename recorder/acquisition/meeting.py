@@ -9,7 +9,7 @@ from hal.load import DeviceLoad
 from recorder.acquisition.event_log import EventLog
 from recorder.acquisition.overload import fit, measure_round_trip_ms
 from recorder.acquisition.setup import PlannedDevice
-from recorder.config.file import DeviceConfig
+from recorder.config.device import DeviceConfig
 
 _MEASURE_S: Final = 1.0
 """How long the round trip of one device is measured at a start."""

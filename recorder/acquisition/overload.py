@@ -7,7 +7,7 @@ from typing import Final
 
 from hal.load import DeviceLoad, Verdict, degraded, load_of
 from recorder.acquisition.setup import PlannedDevice
-from recorder.config.file import DeviceConfig
+from recorder.config.device import DeviceConfig
 from recorder.errors import ConfigurationError
 
 _SCANS: Final = 3
@@ -45,7 +45,7 @@ def fit(
     Raises:
         ConfigurationError: the plans cannot be kept, and the configuration says to refuse them.
     """
-    name, parallel = item.device.name, settings.connections
+    name, parallel = item.device.name, settings.requests_at_once
     load = load_of(name, item.plans, round_trip_ms=round_trip_ms, parallel=parallel)
     if load.verdict is Verdict.FITS:
         return replace(item, load=load)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from hal.plan import ReadPlan
 from hal.quality import FIRST_UNCERTAIN
 from hal.scan import Scan
+from recorder.acquisition.clear_way import ClearWay
 from recorder.clock.clock import Clock
 from recorder.clock.kept import KeptClock
 from recorder.runs.process import ProcessTracker
@@ -88,6 +89,7 @@ class Recording:
         roles: which parameters say what the tool does.
         state: `Spool.state` as an earlier run of the recorder left it.
         sleep: waits a number of seconds; the grids of all samplers use it.
+        clear_way: told of each scan, so that answers are given between them.
 
     Attributes:
         clock_was_moved: whether the wall clock was set, and the time of the process in force is no longer its own.
@@ -106,6 +108,7 @@ class Recording:
         roles: Roles,
         state: Mapping[str, Any],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        clear_way: ClearWay | None = None,
     ) -> None:
         self.spool = spool
         self.tracker = tracker
@@ -113,6 +116,7 @@ class Recording:
         self.latency = latency
         self.roles = roles
         self.sleep = sleep
+        self.clear_way = clear_way or ClearWay()
         self.totals = SlotTotals()
         self.roles_seen = asyncio.Event()
         self.vitals = Vitals()

@@ -100,13 +100,21 @@ class Sampler:
                 self._is_waiting = False
                 vitals.slot_began(self.key)
                 self._take_next()
-                self._record(slot, self._watched(await self._device.scan(self._plan)))
+                self._record(slot, self._watched(await self._scan()))
                 while self._unspooled and self._is_disk_behind():
                     await asyncio.wait([self._unspooled[0][1]])
         finally:
             vitals.forget(self.key)
             if self._unspooled:
                 await asyncio.shield(asyncio.wait([future for _, future in self._unspooled]))
+
+    async def _scan(self) -> Scan:
+        way = self._recording.clear_way
+        way.begin()
+        try:
+            return await self._device.scan(self._plan)
+        finally:
+            way.end()
 
     def _is_disk_behind(self) -> bool:
         """Whether so much waits for the disk that acquisition has to wait too."""

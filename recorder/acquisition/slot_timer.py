@@ -78,6 +78,12 @@ class SlotTimer:
             self._set()
         await future
 
+    def left_s(self) -> float | None:
+        """Seconds until the next slot that somebody waits for; None where nobody does."""
+        while self._waiting and self._waiting[0][2].done():
+            heapq.heappop(self._waiting)
+        return (self._waiting[0][0] - time.monotonic_ns()) / _S_NS if self._waiting else None
+
     def _set(self) -> None:
         """Let the kernel wake the loop at the earliest time that somebody waits for."""
         # from now on: an absolute time libfaketime would shift by what it moves the wall clock; 0 would disarm it

@@ -6,7 +6,7 @@ from typing import Final
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from recorder.api import command_routes, live_routes, metrics, run_routes
+from recorder.api import command_routes, live_routes, metrics, recipe_routes, run_routes
 from recorder.api.context import Context
 from recorder.api.document import describe
 from recorder.api.guard import Guard
@@ -31,7 +31,7 @@ def make_app(context: Context) -> FastAPI:
     )
     app.state.context = context
     answer_problems(app)
-    for routes in (live_routes, command_routes, run_routes, metrics):
+    for routes in (live_routes, command_routes, run_routes, recipe_routes, metrics):
         app.include_router(routes.router)
     describe(app, is_reading_free=config.is_loopback)
     if config.allowed_origins:

@@ -30,7 +30,7 @@ router = APIRouter(tags=["commands"])
 
 
 @router.post(
-    "/api/runs/start", summary="Start a run by hand", status_code=201, responses={**CHANGING, **problems(409, 503)}
+    "/api/runs/start", summary="Start a run by hand", status_code=201, responses={**CHANGING, **problems(409, 503, 504)}
 )
 async def start(context: ContextOf, operator: Operator, asked: StartRequest) -> RunAnswer:
     """Where one is under way already, 409."""
@@ -39,7 +39,7 @@ async def start(context: ContextOf, operator: Operator, asked: StartRequest) -> 
 
 
 @router.post(
-    "/api/runs/stop", summary="End the recording of the present run", responses={**CHANGING, **problems(409, 503)}
+    "/api/runs/stop", summary="End the recording of the present run", responses={**CHANGING, **problems(409, 503, 504)}
 )
 async def stop(context: ContextOf, _operator: Operator) -> RunAnswer:
     """Whatever the tool says; where none is under way, 409."""
@@ -50,7 +50,7 @@ async def stop(context: ContextOf, _operator: Operator) -> RunAnswer:
     "/api/runs/{run}/notes",
     summary="Write a note on a run",
     status_code=201,
-    responses={**CHANGING, **problems(404, 503)},
+    responses={**CHANGING, **problems(404, 503, 504)},
 )
 async def note(
     context: ContextOf, operator: Operator, run: Annotated[int, Path(ge=0, lt=1 << 63)], asked: NoteRequest
@@ -68,7 +68,7 @@ async def note(
     responses={
         409: {"model": SetValuesAnswer, "description": "Not all of them hold; each result says what became of it."},
         **CHANGING,
-        **problems(404, 503),
+        **problems(404, 503, 504),
     },
 )
 async def set_values(
@@ -98,7 +98,9 @@ async def alarms(
     return AlarmsAnswer(**await context.ask("alarms", all=all))
 
 
-@router.post("/api/alarms/acknowledge", summary="Acknowledge alarms", responses={**CHANGING, **problems(404, 409, 503)})
+@router.post(
+    "/api/alarms/acknowledge", summary="Acknowledge alarms", responses={**CHANGING, **problems(404, 409, 503, 504)}
+)
 async def acknowledge(context: ContextOf, operator: Operator, asked: AcknowledgeRequest) -> AcknowledgedAnswer:
     """One, or all that wait; kept with the name of the token."""
     return AcknowledgedAnswer(**await _of_alarm(context, "acknowledge", asked.id, by=operator.name))
@@ -107,7 +109,7 @@ async def acknowledge(context: ContextOf, operator: Operator, asked: Acknowledge
 @router.post(
     "/api/alarms/shelve",
     summary="Put an alarm aside for some minutes",
-    responses={**CHANGING, **problems(404, 409, 503)},
+    responses={**CHANGING, **problems(404, 409, 503, 504)},
 )
 async def shelve(context: ContextOf, operator: Operator, asked: ShelveRequest) -> AlarmAnswer:
     """It tells nothing meanwhile, and comes back by itself."""
@@ -117,7 +119,7 @@ async def shelve(context: ContextOf, operator: Operator, asked: ShelveRequest) -
 @router.post(
     "/api/alarms/unshelve",
     summary="Take an alarm back before its time",
-    responses={**CHANGING, **problems(404, 409, 503)},
+    responses={**CHANGING, **problems(404, 409, 503, 504)},
 )
 async def unshelve(context: ContextOf, operator: Operator, asked: UnshelveRequest) -> AlarmAnswer:
     """It is unacknowledged where its condition still holds."""

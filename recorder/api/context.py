@@ -2,12 +2,13 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Annotated, Any
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Final
 
 from fastapi import Depends, Request
 
 from recorder.api.daemon_links import COMMAND_S, DaemonLinks
+from recorder.api.errors import OutcomeUnknownError
 from recorder.api.live import Live, live
 from recorder.api.run_history import RunHistory
 from recorder.api.run_listener import heard_history
@@ -15,11 +16,23 @@ from recorder.api.run_points import RunPoints
 from recorder.api.tokens import Tokens
 from recorder.config.file import Config
 from recorder.console.link import Link
-from recorder.database import Database, DatabaseSettings
+from recorder.database import Database
+from recorder.database.configured import configured
+from recorder.errors import NoAnswerError
 
 APPLICATION_NAME = "ald-recorder-api"
 SCRAPE_S = 3.0
 """How long the daemon may take to answer for `/metrics`; Prometheus waits for 10 s."""
+_LOOK: Final = {
+    "set": "see what the tool holds (set_value in /api/values) and the change log (set_value_changes)",
+    "runs_start": "see the process in /api/status",
+    "runs_stop": "see the process in /api/status",
+    "runs_note": "see the notes in /api/runs/{run}",
+    "acknowledge": "see /api/alarms",
+    "shelve": "see /api/alarms",
+    "unshelve": "see /api/alarms",
+}
+"""Where a client learns what became of a command that was never answered."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,36 +74,36 @@ class Context:
 
         Raises:
             TooBusyError: too many wait already.
-            DaemonAwayError: nobody listens, or went away, or does not answer in time.
+            DaemonAwayError: nobody listens.
+            OutcomeUnknownError: it went away, or does not answer in time.
             RecorderError: the daemon refused.
         """
-        return await self.commands.ask(command, **arguments)
+        try:
+            return await self.commands.ask(command, **arguments)
+        except NoAnswerError as error:
+            raise OutcomeUnknownError(
+                f"{error}: whether {command!r} was carried out is not known; {_LOOK[command]} before you try again"
+            ) from error
 
 
 @asynccontextmanager
-async def open_context(config: Config) -> AsyncIterator[Context]:
+async def open_context(config: Config, *, command_s: float = COMMAND_S) -> AsyncIterator[Context]:
     """A context for as long as the block runs.
 
     Nothing is connected before it is asked for, but for what hears that runs have changed.
 
+    Args:
+        config: whose api it is; its DSN must be set.
+        command_s: how long the daemon may take for what changes something.
+
     Raises:
         ConfigurationError: there is no DSN.
     """
-    database = config.database
-    own_dsn = config.api.dsn.get_secret_value()
-    settings = DatabaseSettings(
-        dsn=own_dsn or config.require_dsn(),
-        direct_dsn=own_dsn or config.require_server_dsn(),
-        schema=database.schema_name,
-        application_name=APPLICATION_NAME,
+    settings = replace(
+        configured(config, application_name=APPLICATION_NAME, dsn=config.api.dsn.get_secret_value()),
         pool_min=1,
         pool_max=config.api.pool_max,
-        connect_timeout_s=database.connect_timeout_s,
-        acquire_timeout_s=database.acquire_timeout_s,
         statement_timeout_s=config.api.statement_timeout_s,
-        lock_timeout_s=database.lock_timeout_s,
-        prepared_statements=database.prepared_statements,
-        slow_statement_s=database.slow_statement_s,
         read_only=True,
     )
     pool = Database(settings)
@@ -99,7 +112,7 @@ async def open_context(config: Config) -> AsyncIterator[Context]:
     try:
         async with (
             DaemonLinks(config.control_socket) as links,
-            DaemonLinks(config.control_socket, connections=2, most_waiting=16, answer_s=COMMAND_S) as commands,
+            DaemonLinks(config.control_socket, connections=2, most_waiting=16, answer_s=command_s) as commands,
             live(links, config.api) as following,
             heard_history(pool, machine=machine) as history,
         ):

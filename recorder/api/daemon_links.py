@@ -12,12 +12,10 @@ from typing import Any, Final, Self
 from recorder.api.errors import TooBusyError
 from recorder.console.link import ANSWER_S, Link
 from recorder.console.picture import OtherVersionError
-from recorder.errors import UsageError
+from recorder.errors import CommandUnknownError
 
 CONNECTIONS: Final = 4
 MOST_WAITING: Final = 64
-_NOT_KNOWN: Final = "not a command;"
-"""How the control socket answers a command that it does not have (`recorder.control`)."""
 COMMAND_S: Final = 60.0
 """A set-value is written, read back and stored before it is answered; reading must not wait behind that."""
 
@@ -58,16 +56,15 @@ class DaemonLinks:
 
         Raises:
             TooBusyError: too many wait already.
-            DaemonAwayError: nobody listens, or went away, or does not answer in time.
+            DaemonAwayError: nobody listens.
+            NoAnswerError: it went away, or does not answer in time.
             OtherVersionError: the daemon does not know the command.
             RecorderError: the daemon refused.
         """
         async with self._link() as link:
             try:
                 return await link.ask(command, **arguments)
-            except UsageError as error:
-                if not str(error).startswith(_NOT_KNOWN):
-                    raise
+            except CommandUnknownError as error:
                 raise OtherVersionError(
                     f"the recorder does not know {command!r}: it is older than this api; update it"
                 ) from error

@@ -72,6 +72,11 @@ _GAUGES: Final[Sequence[tuple[str, str, Callable[[Picture], Any]]]] = (
 _COUNTERS: Final[Sequence[tuple[str, str, Callable[[Picture], Any]]]] = (
     ("lost_rows", "Points that were lost and accounted for.", lambda at: at["status"]["lost"]),
     (
+        "shed_slots",
+        "Slots whose rows were given up after they had ended, and are one of slots_total too.",
+        lambda at: at["status"]["writer"]["shed_slots"],
+    ),
+    (
         "spool_shed_entries",
         "Entries given up because the spool was full.",
         lambda at: at["status"]["spool"]["shed_entries"],
@@ -161,13 +166,10 @@ def _info(picture: Picture) -> Iterator[Metric]:
 
 
 def _slots(picture: Picture) -> Iterator[Metric]:
-    family = CounterMetricFamily(
-        PREFIX + "slots", "Slots by how they ended; shed are some of the others, given up later.", labels=("outcome",)
-    )
+    family = CounterMetricFamily(PREFIX + "slots", "Slots, each by how it ended at its scan.", labels=("outcome",))
     counted = dict.fromkeys(("completed", "late", "failed", "skipped"), 0)
     for _, outcome, _, slots in picture["slots"]:
         counted[outcome] = counted.get(outcome, 0) + slots
-    counted["shed"] = counted.get("shed", 0) + picture["status"]["writer"]["shed_slots"]
     for outcome, slots in counted.items():
         family.add_metric((outcome,), slots)
     yield family

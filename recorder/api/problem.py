@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 
-from recorder.api.errors import NotFoundError, TooBusyError
+from recorder.api.errors import NotFoundError, OutcomeUnknownError, TooBusyError
 from recorder.errors import OutsideError, RecorderError, UsageError
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -30,6 +30,7 @@ _MEANINGS: Final = {
     422: "The request can be read, and is wrong.",
     429: "Too many ask at the same time.",
     503: "The recorder or the database is not there.",
+    504: "The recorder did not answer a command, and may have carried it out. The detail says where to look.",
 }
 
 
@@ -67,6 +68,8 @@ def status_of(error: RecorderError) -> int:
             return 429
         case NotFoundError():
             return 404
+        case OutcomeUnknownError():
+            return 504
         case OutsideError():
             return 503
         case UsageError():

@@ -83,6 +83,14 @@ class StepLine(_Document):
     source: str
 
 
+class NoteLine(_Document):
+    """What somebody wrote about a run, in it or after it."""
+
+    at: datetime
+    by: str
+    text: str
+
+
 class LastValue(_Document):
     """The last point of a parameter in a run."""
 
@@ -104,7 +112,7 @@ class RunDocument(_Document):
     operator: str
     lot: str
     substrate: str
-    note: str
+    note: Annotated[str, Field(description="Given at the start of the run.")]
     run_counter: int | None
     status: Status
     started_at: datetime
@@ -123,5 +131,6 @@ class RunDocument(_Document):
     step_count: int
     cycle_count: int
     steps: Annotated[list[StepLine], Field(description="The last 200 steps and cycles.")]
+    notes: Annotated[list[NoteLine], Field(description="Written in the run or after it, oldest first.")]
     last_values: list[LastValue]
     summaries: Annotated[list[ParameterSummary], Field(description="Of the whole run; see /summaries for steps.")]

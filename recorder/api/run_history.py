@@ -83,6 +83,11 @@ class RunHistory:
         """All of them, for `/metrics`."""
         return (self._pages, self._runs, self._summaries)
 
+    def hear(self, is_heard: bool) -> None:
+        """Say whether a change would be heard of from now on; what was known until now nobody vouches for."""
+        self.is_heard = is_heard
+        self.forget()
+
     def forget(self, runs: Sequence[int] | None = None) -> None:
         """Drop what tells of some runs, or of all for None; a page may tell of any."""
         self._pages.drop()
@@ -134,7 +139,10 @@ class RunHistory:
             if not found or found[0]["document"] is None:
                 raise self._no_such(run)
             summaries = await self._fetch("api_run_summaries", run, self._machine, False)
-            document = RunDocument.model_validate({**json.loads(found[0]["document"]), "summaries": summaries})
+            notes = await self._fetch("run_notes", run)
+            document = RunDocument.model_validate(
+                {**json.loads(found[0]["document"]), "summaries": summaries, "notes": notes}
+            )
             is_closed = document.ended_at is not None and document.audited_at is not None
             return _answer(document, CLOSED_S if is_closed else RUNNING_S)
 

@@ -139,7 +139,10 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
             listener.bind(address)
         except OSError as error:
-            raise OutsideError(f"api: cannot listen at {host} port {port}: {error.strerror or error}") from error
+            raise OutsideError(
+                f"api: cannot listen at {host} port {port}: {error.strerror or error}; "
+                "choose another [api] host or port, or stop what listens there"
+            ) from error
         # from here on a client waits until it is answered, and is not refused
         listener.listen()
         listener.setblocking(False)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from recorder.care.connection import care_connection
+from recorder.care.schema import require_schema
 from recorder.check.verdict import Report, Verdict
 from recorder.database import Session
 from sql import QUERIES
@@ -24,7 +25,7 @@ SECTIONS: Final = (
 _STATEMENTS: Final = "Statements"
 _OF_CARE: Final = re.compile(
     r"(health|statement)_.*|.*_statements|ensure_days_ahead|runs_to_summarise|summarise_run|analyze_points"
-    r"|refresh_recipe_statistics"
+    r"|refresh_recipe_statistics|applied_migrations|migration_.*"
 )
 """Statements of health and maintenance themselves: long by nature, and no part of what recording and reading need."""
 
@@ -41,6 +42,7 @@ async def check_health(dsn: str, schema: str, report: Report, *, pool_max: int) 
     Raises:
         DatabaseError: no connection, not the right to ask, or a schema older than this release.
     """
+    await require_schema(dsn, schema, operation=OPERATION)
     async with care_connection(dsn, schema, operation=OPERATION) as connection:
         session = Session(connection, dsn)
         for section, names in SECTIONS:

@@ -10,6 +10,7 @@ from typing import Final
 
 from recorder.care.connection import care_connection
 from recorder.care.maintenance import drop_old_days
+from recorder.care.schema import require_schema
 from recorder.care.summaries import summarise_ended_runs
 from recorder.database import FOREIGN_ERRORS, Session, translate
 from recorder.errors import DatabaseError
@@ -69,8 +70,9 @@ class Maintenance:
         """Do what a period needs, one thing after the other.
 
         Raises:
-            DatabaseError: no connection.
+            DatabaseError: no connection, or a schema older than this release.
         """
+        await require_schema(self.dsn, self.schema, operation=OPERATION)
         async with care_connection(self.dsn, self.schema, operation=OPERATION) as connection:
             session = Session(connection, self.dsn)
             # whoever waits for a table holds up the writers behind it

@@ -306,6 +306,8 @@ def _report_plan(device: CheckedDevice, interval_ms: int, plan: ReadPlan, timed:
     expected_ms = sum(timed.median_ms(block) for block in plan.blocks) / device.parallel
     share = expected_ms / interval_ms
     requests = f"{len(plan.blocks)} request{'' if len(plan.blocks) == 1 else 's'}"
+    if len(plan.blocks) > 1 and device.parallel > 1:
+        requests += f", {min(device.parallel, len(plan.blocks))} at a time"
     parameters = f"{len(plan.parameters)} parameter{'' if len(plan.parameters) == 1 else 's'}"
     message = (
         f"every {interval_ms} ms: {parameters} in {requests}, about {milliseconds(expected_ms)} ({100 * share:.0f} %)"

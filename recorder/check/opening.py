@@ -10,7 +10,7 @@ from hal.survey import SurveyReader
 from recorder.acquisition.probe import DaemonReader
 from recorder.acquisition.setup import plan_limits
 from recorder.check.devices import CheckedDevice
-from recorder.config.file import DeviceConfig
+from recorder.config.device import DeviceConfig
 
 
 @asynccontextmanager
@@ -43,7 +43,7 @@ async def opened(
             limits=limits,
             plans=plans,
             identify=reader.identify,
-            parallel=settings.connections,
+            parallel=settings.requests_at_once,
             watched_s=watched_s,
         )
         return
@@ -60,6 +60,6 @@ async def opened(
             limits=limits,
             plans=plans,
             identify=identify,
-            parallel=settings.connections,
+            parallel=settings.requests_at_once,
             watched_s=watched_s,
         )

@@ -23,7 +23,8 @@ from recorder.check.plausible import Expectation
 from recorder.check.source import Source, from_file, from_recorder, parse_expectations, report_source
 from recorder.check.verdict import Report, Verdict
 from recorder.check.wake_up import check_wake_up
-from recorder.config.file import Config, DeviceConfig
+from recorder.config.device import DeviceConfig
+from recorder.config.file import Config
 from recorder.control import ask
 from recorder.definitions.definitions import Definition, DefinitionSet
 from recorder.errors import ConfigurationError, DaemonAwayError, RecorderError

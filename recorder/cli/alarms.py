@@ -36,12 +36,12 @@ def list_(
         print(f"no alarm stands; {answer['counts']['normal']} are watched")
         return
     print_table(
-        ("alarm", "state", "priority", "since", "value#", "what"),
+        ("alarm", "state", "priority", "since"),
         [
-            (row["id"], _state(row), row["priority"], _moment(row["changed_us"]), _value(row), row["text"])
+            (f"{row['id']}\n{_what(row)}", _state(row), row["priority"], _moment(row["changed_us"]))
             for row in answer["alarms"]
         ],
-        wraps=("alarm", "what"),
+        wraps=("alarm", "state"),
     )
 
 
@@ -108,5 +108,7 @@ def _state(row: Mapping[str, Any]) -> str:
     return f"acknowledged by {row['by']}" if row["by"] else str(row["state"])
 
 
-def _value(row: Mapping[str, Any]) -> str:
-    return "" if row["value"] is None else f"{row['value']:g} {row['unit']}".rstrip()
+def _what(row: Mapping[str, Any]) -> str:
+    """What it means to the operator, and the value that raised it."""
+    text: str = row["text"]
+    return text if row["value"] is None else f"{text}: {row['value']:g} {row['unit']}".rstrip()

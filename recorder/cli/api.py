@@ -1,7 +1,7 @@
 """``ald-recorder api``: the recorder over HTTP, in a process of its own."""
 
 from recorder import logs
-from recorder.cli.app import ConfigOption, app, read_config, run_async
+from recorder.cli.app import ConfigOption, app, read_config, run_async, yield_to_recorder
 
 
 @app.command()
@@ -10,5 +10,6 @@ def api(config: ConfigOption = None) -> None:
     from recorder.api.server import serve  # noqa: PLC0415  (every other command, and the daemon, would pay for it)
 
     settings = read_config(config)
+    yield_to_recorder()
     logs.configure(level=settings.log.level, form=settings.log.format)
     run_async(serve(settings))

@@ -13,8 +13,9 @@ import typer
 from typer.exceptions import TyperException
 
 from hal.errors import DefinitionError, HalError
+from recorder.cli.standard_output import leave_output, make_output_whole
 from recorder.config.file import Config, load
-from recorder.errors import RecorderError
+from recorder.errors import OutputError, RecorderError
 from simulator.errors import AwayError, ListenError, SimulatorError
 
 if sys.platform != "win32":
@@ -23,6 +24,7 @@ if sys.platform != "win32":
 PROGRAM: Final = "ald-recorder"
 OUTSIDE: Final = 3
 WRONG_USE: Final = 2
+WATCHER_NICENESS: Final = 5
 _VERBOSE: Final = "ALD_RECORDER_VERBOSE"
 
 Result = TypeVar("Result")
@@ -34,7 +36,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JS
 
 app = typer.Typer(
     name=PROGRAM,
-    help="Record the process data of an ALD tool from Modbus into PostgreSQL, and lose nothing.",
+    help="Record the process data of an ALD tool from Modbus into PostgreSQL; what is lost is counted, by cause.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -64,6 +66,12 @@ def run_async(main: Coroutine[Any, Any, Result]) -> Result:
     factory = uvloop.new_event_loop if sys.platform != "win32" else None
     with asyncio.Runner(loop_factory=factory) as runner:
         return runner.run(main)
+
+
+def yield_to_recorder() -> None:
+    """Leave the processor to the recorder wherever both want it: who only watches must not delay a scan."""
+    if sys.platform != "win32":
+        os.nice(max(0, WATCHER_NICENESS - os.nice(0)))
 
 
 def read_config(path: Path | None) -> Config:
@@ -99,6 +107,7 @@ def exit_status(error: BaseException) -> int | None:
 
 def main() -> None:
     """Run the command line; an expected error is one line on standard error."""
+    make_output_whole()
     try:
         # of a typer.Exit, which is returned here and not raised
         status = app(standalone_mode=False, prog_name=PROGRAM)
@@ -116,18 +125,25 @@ def main() -> None:
     except (typer.Abort, KeyboardInterrupt):
         _end("interrupted", 130)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        leave_output()
         sys.exit(1)
-    except Exception as group:
-        cause = first_cause(group)
-        wrong = exit_status(cause)
-        if os.environ.get(_VERBOSE):
-            traceback.print_exception(group)
-        if wrong is None:
-            raise
-        _end(f"error: {' '.join(str(cause).split())}", wrong)
+    except Exception as error:
+        _end_by(error)
+        raise
     if status:
         sys.exit(status)
+
+
+def _end_by(error: Exception) -> None:
+    """End with the line of an error that we raise on purpose; return for any other."""
+    cause = first_cause(error)
+    wrong = exit_status(cause)
+    if os.environ.get(_VERBOSE):
+        traceback.print_exception(error)
+    if isinstance(cause, OutputError):
+        leave_output()
+    if wrong is not None:
+        _end(f"error: {' '.join(str(cause).split())}", wrong)
 
 
 def _end(line: str, status: int) -> None:

@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -15,7 +15,7 @@ from recorder.check.spread import Spread, milliseconds
 from recorder.cli.app import ConfigOption, JsonOption, app, read_config, run_async
 from recorder.cli.output import print_json, print_table
 from recorder.config.file import Config
-from recorder.database import DatabaseSettings
+from recorder.database.configured import configured
 from recorder.database.dsn import describe_dsn
 from recorder.definitions.file import read_definition_file
 from recorder.errors import UsageError
@@ -80,7 +80,6 @@ def validate(
 
 async def _measure(config: Config, *, scans: int) -> Measured:
     folder = config.recorder.data_directory
-    database = config.database
     try:
         folder.mkdir(parents=True, exist_ok=True)
         # where the spool of the recorder lies: that disk is what counts
@@ -91,17 +90,8 @@ async def _measure(config: Config, *, scans: int) -> Measured:
         ) from error
     with place as name:
         async with scratch_schema(config.require_server_dsn()) as schema:
-            settings = DatabaseSettings(
-                dsn=config.require_dsn(),
-                schema=schema,
-                application_name="ald-recorder bench",
-                connect_timeout_s=database.connect_timeout_s,
-                statement_timeout_s=database.statement_timeout_s,
-                lock_timeout_s=database.lock_timeout_s,
-                dead_after_s=database.dead_after_s,
-                prepared_statements=database.prepared_statements,
-                pool_min=1,
-                pool_max=2,
+            settings = replace(
+                configured(config, application_name="ald-recorder bench"), schema=schema, pool_min=1, pool_max=2
             )
             chosen = sample.largest_components(read_definition_file(parameter_map.definitions_path()).definitions)
             definitions = await sample.store(settings, (*chosen, sample.SET_POINT))

@@ -160,7 +160,7 @@ def _print(
             fields = ", ".join(f"{name} {before} → {after}" for name, (before, after) in change.fields.items())
             print(f"  {change.definition.full_name}: {fields}")
         if not dry_run:
-            print("a running recorder takes them over at its next start")
+            print("a recorder that runs goes on with those it has until: ald-recorder reload")
 
 
 @definitions_app.command("devices")

@@ -104,7 +104,7 @@ def kinds(json: JsonOption = False) -> None:
 
 @faults.command()
 def scenarios(json: JsonOption = False) -> None:
-    """List the scenarios of the fault lab, and what is promised in each."""
+    """List the scenarios of the fault lab; with --json also what is promised in each."""
     if json:
         print_json([{"name": each.name, "sentence": each.sentence, "promise": each.promise} for each in SCENARIOS])
     else:

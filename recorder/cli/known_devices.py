@@ -4,7 +4,8 @@ from dataclasses import asdict
 from typing import Any
 
 from hal.devices import KnownDevice
-from recorder.config.file import Config, DeviceConfig
+from recorder.config.device import DeviceConfig
+from recorder.config.file import Config
 
 
 def describe(known: KnownDevice) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def duration(started: datetime, ended: datetime | None) -> str:
 
 
 def clock_offset(offset_us: int) -> str:
-    """How far a clock is from the time that is recorded."""
+    """How far a clock is from the time that is recorded; what it is ahead of or behind is said after it."""
     size_ms = abs(offset_us) / 1000
     size = f"{size_ms:.1f} ms" if size_ms < _SECOND_MS else f"{size_ms / 1000:.1f} s"
-    return f"{size} {'behind' if offset_us < 0 else 'ahead'}"
+    return f"{size} {'behind' if offset_us < 0 else 'ahead of'}"

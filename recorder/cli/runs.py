@@ -15,6 +15,7 @@ from recorder.cli.app import ConfigOption, JsonOption, app, read_config, run_asy
 from recorder.cli.demo_database import DatabasePlace, DemoOption, database_of
 from recorder.cli.output import clock_offset, duration, local_time, print_json, print_table
 from recorder.control import ask
+from recorder.database import Session
 from recorder.errors import UsageError
 
 _SHOWN_OFFSET_US: Final = 1000
@@ -22,6 +23,9 @@ _SHOWN_OFFSET_US: Final = 1000
 
 runs_app = typer.Typer(help="Runs: what was recorded, start and stop.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(runs_app, name="runs")
+
+
+RunArgument = Annotated[str, typer.Argument(help="Id of the run, or `last` for the newest of the machine.")]
 
 
 @runs_app.command("list")
@@ -59,7 +63,7 @@ def list_(
             (
                 run["id"],
                 _title(run, several_machines=several_machines),
-                *(local_time(run["started_at"])[:-3], duration(run["started_at"], run["ended_at"]), _state(run)),
+                *(local_time(run["started_at"])[:-3], _took(run), _state(run)),
                 *(run["cycles"] or "", *(run[name] for name in labels)),
             )
             for run in rows
@@ -68,6 +72,11 @@ def list_(
     )
     if len(rows) == limit:
         print(f"older ones: add --after {rows[-1]['id']}")
+
+
+def _took(run: Mapping[str, Any]) -> str:
+    """How long, to the second: a line of 80 columns has room for no more."""
+    return duration(run["started_at"], run["ended_at"]).partition(".")[0]
 
 
 def _state(run: Mapping[str, Any]) -> str:
@@ -102,9 +111,32 @@ async def fetch_run(place: DatabasePlace, run: int, *, is_counted: bool) -> dict
         return found
 
 
+async def _fetch(place: DatabasePlace, run: str, *, is_counted: bool) -> dict[str, Any]:
+    async with place.session() as session:
+        number = await _number(session, place, run)
+    return await fetch_run(place, number, is_counted=is_counted)
+
+
+async def _number(session: Session, place: DatabasePlace, run: str) -> int:
+    """The id that somebody typed, or that of the newest run.
+
+    Raises:
+        UsageError: it is none, or nothing is recorded yet.
+    """
+    if run == "last":
+        newest = await session.fetch_one("audit_newest_run", place.machine)
+        if newest is None:
+            raise UsageError(f"no run of {place.machine!r} is recorded yet; see ald-recorder runs list --all")
+        number: int = newest["id"]
+        return number
+    if not (run.isascii() and run.isdecimal()) or int(run) >= 1 << 63:
+        raise UsageError(f"{run!r} is no run; give its id, as ald-recorder runs list shows it, or last")
+    return int(run)
+
+
 @runs_app.command()
 def show(
-    run: Annotated[int, typer.Argument(min=0, max=2**63 - 1, help="Id of the run, as `runs list` shows it.")],
+    run: RunArgument,
     config: ConfigOption = None,
     count: Annotated[
         bool, typer.Option("--count", help="Count the points that are stored, by quality: reads all of them.")
@@ -114,7 +146,7 @@ def show(
 ) -> None:
     """Show one run: what it was, what is accounted for, and how each slot ended."""
     with database_of(config, demo=demo) as place:
-        found = run_async(fetch_run(place, run, is_counted=count))
+        found = run_async(_fetch(place, run, is_counted=count))
     if json:
         print_json(found)
         return
@@ -133,7 +165,7 @@ def show(
     if not found["clock_synchronised"]:
         print("  the controller's clock was not synchronised")
     if abs(found["clock_offset_us"]) >= _SHOWN_OFFSET_US:
-        print(f"  the controller's clock was {clock_offset(found['clock_offset_us'])} of this run's times")
+        print(f"  the controller's clock was {clock_offset(found['clock_offset_us'])} this run's times")
     print(f"  {found['cycle_count']} cycles and {found['step_count']} steps, as sampled")
     print(f"  {found['rows']} points accounted for")
     if count:
@@ -155,7 +187,7 @@ def _moment(text: str | None) -> datetime | None:
 
 @runs_app.command("audit")
 def audit_(
-    run: Annotated[str, typer.Argument(help="Id of the run, or `last` for the newest of the machine.")],
+    run: RunArgument,
     config: ConfigOption = None,
     store: Annotated[
         bool, typer.Option("--store", help="Keep the verdict with the run, as the recorder does.")
@@ -179,15 +211,7 @@ def audit_(
 
 async def _audit(place: DatabasePlace, run: str, *, is_kept: bool) -> Audit:
     async with place.session() as session:
-        number = int(run) if run.isascii() and run.isdecimal() else None
-        if run == "last":
-            newest = await session.fetch_one("audit_newest_run", place.machine)
-            if newest is None:
-                raise UsageError(f"no run of {place.machine!r} is recorded yet; see ald-recorder runs list --all")
-            number = newest["id"]
-        if number is None or number >= 1 << 63:
-            raise UsageError(f"{run!r} is no run; give its id, as ald-recorder runs list shows it, or last")
-        audited = await audit(session, number)
+        audited = await audit(session, await _number(session, place, run))
         if is_kept:
             await keep_audit(session, audited)
         return audited
@@ -198,12 +222,12 @@ def start(
     config: ConfigOption = None,
     recipe: Annotated[str, typer.Option(help="What is run.")] = "",
     operator: Annotated[str, typer.Option(help="Who runs it.")] = "",
-    lot: Annotated[str, typer.Option()] = "",
-    substrate: Annotated[str, typer.Option()] = "",
+    lot: Annotated[str, typer.Option(help="Of its substrates.")] = "",
+    substrate: Annotated[str, typer.Option(help="What is coated.")] = "",
     note: Annotated[str, typer.Option()] = "",
     json: JsonOption = False,
 ) -> None:
-    """Start a run by hand, through the running daemon."""
+    """Start a run by hand, through the running recorder."""
     settings = read_config(config)
     result = run_async(
         ask(
@@ -234,7 +258,7 @@ def note(
     by: Annotated[str, typer.Option(help="Who; by default the login name.")] = "",
     json: JsonOption = False,
 ) -> None:
-    """Add a note to a run, through the running daemon, whether the database is there or not."""
+    """Add a note to a run, through the running recorder, whether the database is there or not."""
     settings = read_config(config)
     if run != "current" and not (run.isascii() and run.isdecimal()):
         raise UsageError(f"{run!r} is no run; give its id, as ald-recorder runs list shows it, or current")

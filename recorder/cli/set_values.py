@@ -10,7 +10,8 @@ import typer
 from recorder.cli.app import ConfigOption, JsonOption, app, read_config, run_async
 from recorder.cli.output import print_json, print_table
 from recorder.control import ask
-from recorder.errors import UsageError
+from recorder.errors import NoAnswerError, UsageError
+from recorder.set_values.step import UNANSWERED
 
 _PAIR = 2
 
@@ -35,16 +36,16 @@ def set_(
     --, as in: ald-recorder set --reason cool -- "Stage/temperature" -20
     """
     settings = read_config(config)
-    answer: list[dict[str, Any]] = run_async(
-        ask(
-            settings.control_socket,
-            "set",
-            values=values_of(assignments),
-            reason=reason,
-            changed_by=by or getpass.getuser(),
-            during_recipe=during_recipe,
-        )
-    )
+    step = {
+        "values": values_of(assignments),
+        "reason": reason,
+        "changed_by": by or getpass.getuser(),
+        "during_recipe": during_recipe,
+    }
+    try:
+        answer: list[dict[str, Any]] = run_async(ask(settings.control_socket, "set", **step))
+    except NoAnswerError as error:
+        raise NoAnswerError(f"{error}: {UNANSWERED}") from error
     if json:
         print_json(answer)
     else:

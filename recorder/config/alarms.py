@@ -3,19 +3,18 @@
 from itertools import pairwise
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from recorder.alarms.alarm import Priority
+from recorder.config.section import Section
 
 LIMITS: Final = ("low_low", "low", "high", "high_high")
 """From the lowest to the highest."""
 _LONGEST_DELAY_MS: Final = 3_600_000
 
 
-class AlarmConfig(BaseModel):
+class AlarmConfig(Section):
     """Limits of one parameter; each of them is an alarm of its own."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
     parameter: str
     """``component/parameter``, a number; a bit is 0 or 1."""

@@ -5,18 +5,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, model_validator
 
-from recorder.config.transport import Seconds
+from recorder.config.section import Seconds, Section
 from recorder.errors import ConfigurationError
 
 LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "::1")
 
 
-class ApiConfig(BaseModel):
+class ApiConfig(Section):
     """`ald-recorder api`: a process of its own, reached by HTTP."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
     host: str = Field(default="127.0.0.1", min_length=1)
     """Address to listen at. Elsewhere than on loopback every request needs a token, and TLS must be on."""

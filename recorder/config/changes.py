@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from recorder.config.file import Config, DeviceConfig
+from recorder.config.device import DeviceConfig
+from recorder.config.file import Config
 
 _LIVE_SECTIONS: Final = ("set_values", "writes", "retention", "alarms")
 _LIVE_FIELDS: Final = {"log": frozenset({"level"}), "process": frozenset({"recipe_names", "cycles_total"})}

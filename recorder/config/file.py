@@ -11,26 +11,22 @@ import tomllib
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from hal.errors import DefinitionError
-from hal.limits import AddressRange
 from recorder.config.alarms import AlarmConfig
 from recorder.config.api import ApiConfig
-from recorder.config.transport import Seconds, TransportConfig
+from recorder.config.database import DatabaseConfig
+from recorder.config.device import DeviceConfig
+from recorder.config.section import Seconds, Section
+from recorder.config.writes import WritesConfig
 from recorder.errors import ConfigurationError
-from recorder.set_values.write_rules import WritesConfig
 
 ENVIRONMENT_PREFIX: Final = "ALD_"
 DEFAULT_FILE: Final = Path("config.toml")
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
-
-
-class RecorderConfig(_Section):
+class RecorderConfig(Section):
     """Who this recorder is, and where it keeps what must survive a crash."""
 
     machine: str = Field(default="ALD tool", min_length=1)
@@ -47,102 +43,7 @@ class RecorderConfig(_Section):
     /dev/cpu_dma_latency."""
 
 
-class DatabaseConfig(_Section):
-    """The PostgreSQL that everything goes into."""
-
-    dsn: SecretStr = SecretStr("")
-    """postgresql://user:password@host:port/database"""
-    direct_dsn: SecretStr = SecretStr("")
-    """The same of the server itself, where dsn leads to a pooler in transaction mode: for migrations, notices and
-    upkeep; empty where dsn leads there."""
-    schema_name: str = Field(default="ald", alias="schema", pattern=r"^[a-z_][a-z0-9_]{0,62}$")
-    """Schema of its own for all tables."""
-    pool_min: int = Field(default=5, ge=1, le=100)
-    """Connections kept open."""
-    pool_max: int = Field(default=20, ge=1, le=100)
-    """Connections at most."""
-    connect_timeout_s: Seconds = 10
-    """Longest wait for a connection to be made."""
-    acquire_timeout_s: Seconds = 30
-    """Longest wait for a connection of the pool."""
-    statement_timeout_s: Seconds = 60
-    """Longest run of one statement, COPY included."""
-    lock_timeout_s: Seconds = 10
-    """Longest wait for a lock."""
-    dead_after_s: float = Field(default=10, ge=4, le=600)
-    """Silence of a connection over TCP after which either side takes the other for dead, and the server frees what its
-    session has locked; longer only where a line is often silent for so long and comes back."""
-    prepared_statements: bool = True
-    """Switch off behind a pooler in transaction mode (PgBouncer, port 6543 of managed services): then nothing is asked
-    of a connection that lasts longer than a transaction."""
-    bulk_load: bool = True
-    """Whether all definitions are loaded by one query; switched off, by one for each component."""
-    slow_statement_s: Seconds = 1.0
-    """A statement that takes longer is named in the log."""
-
-    @model_validator(mode="after")
-    def _pool_limits_agree(self) -> "DatabaseConfig":
-        if self.pool_min > self.pool_max:
-            raise ValueError(
-                f"pool_min {self.pool_min} is above pool_max {self.pool_max}; lower one or raise the other"
-            )
-        return self
-
-
-class DeviceConfig(TransportConfig):
-    """One Modbus unit: how it is reached (`recorder.config.transport`), and how it is read."""
-
-    backoff_max_s: Seconds = 5.0
-    """Longest pause between two attempts to connect."""
-    max_registers: int = Field(default=125, ge=1, le=125)
-    """Registers in one request, at most."""
-    max_bits: int = Field(default=2000, ge=1, le=2000)
-    """Coils or discrete inputs in one request, at most."""
-    max_register_gap: int = Field(default=16, ge=0, le=124)
-    """Unused registers that one request may read along rather than make another request."""
-    max_bit_gap: int = Field(default=256, ge=0, le=1999)
-    """Unused bits that one request may read along."""
-    forbidden: tuple[str, ...] = ()
-    """Addresses that no request may touch, each as ``holding_register 100..109`` or ``coil 5``."""
-    one_register_image: bool = False
-    """Whether input and holding registers are one memory, so that function 3 reads both: only after
-    ``ald-recorder check`` has seen that they agree."""
-
-    heartbeat: str = ""
-    """``component/parameter`` that changes as long as the program of the device runs; empty where there is none."""
-    clock: str = ""
-    """``component/parameter`` that counts time in the device: it must change too, and where it goes back, the device
-    has restarted; empty where there is none."""
-    frozen_after_s: Seconds = 5.0
-    """How long heartbeat and clock may stand still before all values of the device are marked as frozen."""
-    on_overload: Literal["warn", "degrade", "refuse"] = "warn"
-    """What to do where the measured round trip makes the scan intervals impossible: record with skipped slots, make the
-    intervals longer until they can be kept, or do not start."""
-    probe_refused_s: Seconds = 600.0
-    """Longest wait until an address that the device refused is tried again."""
-
-    @model_validator(mode="after")
-    def _gaps_fit_requests(self) -> "DeviceConfig":
-        for gap, span in (("max_register_gap", "max_registers"), ("max_bit_gap", "max_bits")):
-            if gap in self.model_fields_set and getattr(self, gap) > getattr(self, span):
-                raise ValueError(
-                    f"{gap} {getattr(self, gap)} is above {span} {getattr(self, span)}: "
-                    "a gap is part of one request, so lower it"
-                )
-        return self
-
-    @field_validator("forbidden")
-    @classmethod
-    def _forbidden_ranges(cls, forbidden: tuple[str, ...]) -> tuple[str, ...]:
-        for text in forbidden:
-            try:
-                AddressRange.parse(text)
-            except DefinitionError as error:
-                raise ValueError(str(error)) from error
-        return forbidden
-
-
-class ProcessConfig(_Section):
+class ProcessConfig(Section):
     """Which parameters say what the tool is doing; each is ``component/parameter``, empty where there is none.
 
     Without ``run_state`` runs are manual: ``ald-recorder runs start`` and ``runs stop``.
@@ -168,7 +69,7 @@ class ProcessConfig(_Section):
     """Parameter with how many cycles the recipe has; the console shows how far the run is."""
 
 
-class SpoolConfig(_Section):
+class SpoolConfig(Section):
     """The durable queue on disk between acquisition and database."""
 
     max_mib: int = Field(default=2048, ge=1, le=1_048_576)
@@ -189,7 +90,7 @@ class SpoolConfig(_Section):
         return self.group_ms if self.durability == "grouped" else 0
 
 
-class WriterConfig(_Section):
+class WriterConfig(Section):
     """How the spool goes into PostgreSQL."""
 
     max_rows: int = Field(default=100_000, ge=100, le=1_000_000)
@@ -198,7 +99,7 @@ class WriterConfig(_Section):
     """Longest pause between two attempts while the database is away."""
 
 
-class SetValuesConfig(_Section):
+class SetValuesConfig(Section):
     """Desired set-values: how long they are served without asking the database."""
 
     ttl_s: float = Field(default=300.0, ge=0, le=86_400)
@@ -214,7 +115,7 @@ class SetValuesConfig(_Section):
     """How long they must differ."""
 
 
-class ClockConfig(_Section):
+class ClockConfig(Section):
     """The clock of this computer, by which all samples get their time."""
 
     wait_s: float = Field(default=30.0, ge=0, le=600)
@@ -222,7 +123,7 @@ class ClockConfig(_Section):
     not waited with, nor is a clock waited for again that did not come the last time."""
 
 
-class RetentionConfig(_Section):
+class RetentionConfig(Section):
     """How long points are kept."""
 
     days: int = Field(default=0, ge=0, le=36_500)
@@ -231,14 +132,14 @@ class RetentionConfig(_Section):
     """Warn when the disk of the data directory is this full."""
 
 
-class ControlConfig(_Section):
+class ControlConfig(Section):
     """The Unix socket over which console and commands talk to the daemon."""
 
     socket: Path | None = None
     """Path of the socket, relative to the configuration file; by default control.sock in the data directory."""
 
 
-class LogConfig(_Section):
+class LogConfig(Section):
     """What is logged, and how."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"

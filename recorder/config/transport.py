@@ -1,9 +1,11 @@
 """How `config.toml` says over what a device is reached."""
 
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from recorder.config.section import Seconds, Section
 
 _TLS_PORT: Final = 802
 _OF_SERIAL: Final = ("serial_path", "baud", "parity", "stop_bits")
@@ -11,14 +13,11 @@ _OF_TCP: Final = ("host", "port")
 _OF_TLS: Final = ("tls_ca", "tls_certificate", "tls_key", "tls_server_name")
 _OF_RTU: Final = ("turnaround_ms", "echo")
 
-Seconds = Annotated[float, Field(gt=0, le=3600)]
 Transport = Literal["tcp", "rtu", "rtu_over_tcp", "tls"]
 
 
-class TransportConfig(BaseModel):
+class TransportConfig(Section):
     """Where a unit is, and how it wants to be asked; devices that name the same place share one connection."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
     transport: Transport = "tcp"
     """tcp, tls (Modbus TCP inside TLS), rtu (a serial port), rtu_over_tcp (a gateway that passes serial frames on)."""
@@ -69,7 +68,7 @@ class TransportConfig(BaseModel):
         return given
 
     @model_validator(mode="after")
-    def _fields_fit_the_transport(self) -> "TransportConfig":
+    def _fields_fit_the_transport(self) -> Self:
         strange: tuple[str, ...] = ()
         if self.transport == "rtu":
             strange = (*_OF_TCP, *_OF_TLS)
@@ -106,6 +105,11 @@ class TransportConfig(BaseModel):
         return self.model_copy(
             update={name: folder / file.expanduser() for name, file in files.items() if file is not None}
         )
+
+    @property
+    def requests_at_once(self) -> int:
+        """How many may wait for their answers at one time, over all connections."""
+        return self.connections * self.requests_in_flight
 
     @property
     def place(self) -> str:

@@ -93,7 +93,9 @@ class AlarmList(Vertical):
     def show(self) -> None:
         """Draw what the board has; the cursor stays on its alarm, wherever that is now."""
         alarm = self._alarm
-        self._rows.rows = self._view.board.alarms
+        board = self._view.board
+        has_alarms = board.status is None or board.status.alarms is not None
+        self._rows.rows = board.alarms if has_alarms else ()
         self._lay_out()
         row_list = self.row_list
         row_list.update_rows()
@@ -103,11 +105,14 @@ class AlarmList(Vertical):
         self.query_one("#alarm-head", Static).update(self._head())
 
     def _head(self) -> Text:
-        status, glyphs = self._view.board.status, self._view.glyphs
+        status, counts, glyphs = self._view.board.status, self._view.board.alarm_counts, self._view.glyphs
         if status is None or status.alarms is None:
             return Text("alarms: this recorder has none" if status is not None else "", "dim")
-        told = ", ".join(f"{count} {state}" for state, count in status.alarms.items() if count and state != "normal")
-        waits = bool(status.alarms.get("unacknowledged"))
+        if counts is None:
+            return Text("")
+        # not the counts of the status, which are a question older than the rows below
+        told = ", ".join(f"{count} {state}" for state, count in counts.items() if count and state != "normal")
+        waits = bool(counts.get("unacknowledged"))
         mark, style = (glyphs.bad, "bold red") if waits else (glyphs.uncertain, "yellow")
         return Text(f"{mark} alarms: {told}", style) if told else Text(f"{glyphs.good} no alarm stands", "green")
 

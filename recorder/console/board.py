@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -29,6 +29,8 @@ _STALE_S: Final = 1.5
 _STALE_INTERVALS: Final = 3
 _FIRST_UNCERTAIN: Final = 64
 _GOOD: Final = 192
+_CONNECTED: Final = "connected"
+_WRITING: Final = "writing"
 
 
 @dataclass(kw_only=True, slots=True)
@@ -104,6 +106,7 @@ class Board:
         fault: why the daemon is not heard; None while it is.
         lost_s: when it was last heard.
         changed: how many values the last answer had anew.
+        has_others: whether it was the first to tell some of them.
     """
 
     def __init__(self, monotonic_s: Callable[[], float] = time.monotonic) -> None:
@@ -119,12 +122,15 @@ class Board:
         self.values: dict[int, LiveValue] = {}
         self.events: deque[EventPicture] = deque(maxlen=KEPT_EVENTS)
         self.alarms: Sequence[AlarmPicture] = ()
+        self.alarm_counts: Mapping[str, int] | None = None
         self.trends: dict[int, deque[tuple[int, float | None]]] = {}
         self.bands: deque[Band] = deque(maxlen=KEPT_BANDS)
         self.epoch, self.version = "", 0
         self.changed = 0
+        self.has_others = False
         self.events_epoch, self.last_event = "", 0
         self._plans: Sequence[tuple[str, int, int | None, str | None]] = ()
+        self._followed: frozenset[int] = frozenset()
         self._now_us = 0
         self._heard_s: float | None = None
 
@@ -152,16 +158,18 @@ class Board:
             self.parameters.append(parameter)
             self.by_id[parameter.id] = parameter
 
-    def take_values(self, picture: ValuesPicture) -> None:
-        """Values that changed, and the times of all."""
+    def take_values(self, picture: ValuesPicture, asked: Sequence[int]) -> None:
+        """Those of the values asked for that changed, and the times of all; of others no more is known from now on."""
         now_s = self.monotonic_s()
         if picture.epoch != self.epoch:
             self.values.clear()
+            self._followed = frozenset()
+        before = self._plans
         self.epoch, self.version = picture.epoch, picture.version
         self.changed = len(picture.ids) + len(picture.texts)
         self._plans, self._now_us, self._heard_s = picture.plans, picture.now_us, now_s
         for at, parameter_id in enumerate(picture.ids):
-            self._take(parameter_id, picture, at)
+            self._take(parameter_id, picture, at, before)
         for parameter_id, (text, place) in picture.texts.items():
             quality = _GOOD if text is not None else 0
             self.values[parameter_id] = LiveValue(value=None, set_value=None, quality=quality, place=place, text=text)
@@ -170,14 +178,26 @@ class Board:
             sampled_us = self._sampled_us(live)
             if live is not None and sampled_us is not None and (not samples or samples[-1][0] < sampled_us):
                 samples.append((sampled_us, live.value))
+        asked_for = frozenset(asked)
+        self.has_others = not asked_for <= self._followed
+        self._followed = asked_for
         self._take_process(picture.process)
 
-    def _take(self, parameter_id: int, picture: ValuesPicture, at: int) -> None:
+    def _take(
+        self,
+        parameter_id: int,
+        picture: ValuesPicture,
+        at: int,
+        before: Sequence[tuple[str, int, int | None, str | None]],
+    ) -> None:
         live = self.values.get(parameter_id)
         value, quality, place = picture.values[at], picture.quality[at], picture.places[at]
         if live is None:
             live = LiveValue(value=value, set_value=None, quality=quality, place=place)
             self.values[parameter_id] = live
+        elif parameter_id in self._followed and live.quality >= _FIRST_UNCERTAIN and live.place < len(before):
+            # it was told once and has held until the answer before this one
+            live.good, live.good_us = live.value, before[live.place][2]
         live.value, live.quality, live.place = value, quality, place
         live.set_value = picture.set_values[at]
         if value is not None and quality >= _FIRST_UNCERTAIN:
@@ -204,8 +224,8 @@ class Board:
 
     def take_alarms(self, picture: AlarmsPicture) -> bool:
         """The alarms as they are now; whether they are others than before."""
-        is_changed = picture.alarms != self.alarms
-        self.alarms = picture.alarms
+        is_changed = (picture.counts, picture.alarms) != (self.alarm_counts, self.alarms)
+        self.alarms, self.alarm_counts = picture.alarms, picture.counts
         return is_changed
 
     def sample_small_trends(self, ids: Sequence[int]) -> None:
@@ -238,6 +258,22 @@ class Board:
         """Whether what is shown is of now."""
         return self.fault is None and self.status is not None and self.status.state == "recording"
 
+    @property
+    def trouble(self) -> str:
+        """What is wrong although the recorder answers: no device, device away, frozen, spools; empty for nothing.
+
+        What makes values on the screen others than those of now goes before what only keeps them from the database.
+        """
+        if self.status is None:
+            return ""
+        devices = self.status.devices
+        away = sum(device.state != _CONNECTED for device in devices)
+        if away:
+            return "no device" if away == len(devices) else "device away"
+        if any(device.frozen for device in devices):
+            return "frozen"
+        return "" if self.status.writer.state == _WRITING else "spools"
+
     def now_us(self) -> int:
         """The daemon's time now, UTC microseconds, as far as it is known."""
         if self._heard_s is None:
@@ -266,6 +302,9 @@ class Board:
             age_s = None if live.good_us is None else max(0.0, (self.now_us() - live.good_us) / 1e6)
         elif self.fault is not None or is_late:
             state, word = "stale", "stale"
+        elif parameter.id not in self._followed:
+            # it was out of sight: its scans went on, and what they brought comes with the next answer
+            state, word, age_s = "stale", "wait", None
         else:
             state = "good" if live.quality >= _GOOD else "uncertain"
         return Shown(

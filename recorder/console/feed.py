@@ -150,7 +150,7 @@ class Feed:
         board, wanted = self._board, frozenset(ids)
         since = board.version if wanted <= self._wanted_before else 0
         answer = await self._link.ask("values", ids=list(ids), epoch=board.epoch, since=since)
-        board.take_values(parse(ValuesPicture, answer))
+        board.take_values(parse(ValuesPicture, answer), ids)
         board.sample_small_trends(ids)
         self._wanted_before = wanted
         self._tell(News.VALUES)

@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from recorder.console.picture import OtherVersionError
-from recorder.control import socket_address
-from recorder.errors import DaemonAwayError, OutsideError, RecorderError, UsageError
+from recorder.control import refusal_of, socket_address
+from recorder.errors import DaemonAwayError, NoAnswerError
 
 ANSWER_S: Final = 5.0
 _LONGEST_ANSWER: Final = 8_000_000
-_ERRORS: Final = {UsageError.exit_status: UsageError, OutsideError.exit_status: OutsideError}
 
 
 class Link:
@@ -27,16 +26,20 @@ class Link:
         self._answer_s = answer_s
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._turn = asyncio.Lock()
+        self._is_sent = False
 
     async def ask(self, command: str, **arguments: object) -> Any:
         """Send one command and return its result.
 
         Raises:
-            DaemonAwayError: nobody listens, or went away, or does not answer in time.
+            DaemonAwayError: nobody listens.
+            NoAnswerError: it went away, or does not answer in time; a command may have been carried out.
+            CommandUnknownError: the daemon does not have this command.
             OtherVersionError: it answers what is no answer.
             RecorderError: the daemon refused.
         """
         async with self._turn:
+            self._is_sent = False
             try:
                 async with asyncio.timeout(self._answer_s):
                     line = await self._exchange(json.dumps({"command": command, **arguments}).encode() + b"\n")
@@ -46,7 +49,7 @@ class Link:
         try:
             answer = json.loads(line)
             if "error" in answer:
-                raise _ERRORS.get(answer["exit_status"], RecorderError)(str(answer["error"]))
+                raise refusal_of(answer)
             return answer["result"]
         except (ValueError, KeyError, TypeError) as error:
             self.close()
@@ -58,6 +61,7 @@ class Link:
         if self._streams is None:
             self._streams = await asyncio.open_unix_connection(self.address, limit=_LONGEST_ANSWER)
         reader, writer = self._streams
+        self._is_sent = True
         writer.write(request)
         await writer.drain()
         line = await reader.readline()
@@ -66,9 +70,10 @@ class Link:
         return line
 
     def _translated(self, error: BaseException) -> BaseException:
+        away = NoAnswerError if self._is_sent else DaemonAwayError
         match error:
             case TimeoutError():
-                return DaemonAwayError(f"the recorder at {self.address} does not answer within {self._answer_s:g} s")
+                return away(f"the recorder at {self.address} does not answer within {self._answer_s:g} s")
             case PermissionError():
                 return DaemonAwayError(f"{self.address}: {error.strerror}; run as the recorder's user or in its group")
             case FileNotFoundError() | ConnectionRefusedError():
@@ -76,7 +81,7 @@ class Link:
                     f"no recorder answers at {self.address} ({error.strerror}); start it: ald-recorder run"
                 )
             case OSError():
-                return DaemonAwayError(f"the recorder at {self.address} went away: {error}")
+                return away(f"the recorder at {self.address} went away: {error}")
             case ValueError():
                 return OtherVersionError(f"the recorder at {self.address} says more than a console can take")
             case _:

@@ -38,6 +38,7 @@ _LABEL: Final = 10
 _WIDE: Final = 150
 _ROOMY: Final = 90
 _MOST_EVENTS: Final = 12
+_MOST_OF_AN_ERROR: Final = 2
 _GOOD_DEVICE: Final = "connected"
 _LOSSES: Final = ("late", "failed", "skipped", "shed")
 
@@ -73,6 +74,13 @@ def _all_lines(board: Board, width: int, glyphs: Glyphs) -> list[Text]:
             Text(f"{status.machine}: {status.state}", style="bold yellow"),
             Text(cut(status.reason, width, glyphs)),
         ]
+    if board.fault is not None:
+        # nothing of it is of now, so that no mark of it may look as if it were
+        return [Text(line.plain, "dim") for line in _status_lines(board, status, width, glyphs)]
+    return _status_lines(board, status, width, glyphs)
+
+
+def _status_lines(board: Board, status: StatusPicture, width: int, glyphs: Glyphs) -> list[Text]:
     alarms = alarm_line(status, width, glyphs)
     left = [*alarms, *_run(board, status, width, glyphs), *_devices(status, width, glyphs)]
     right = [*_latency(status, width, glyphs), *_safety(status, width, glyphs)]
@@ -117,7 +125,10 @@ def _run(board: Board, status: StatusPicture, width: int, glyphs: Glyphs) -> lis
         return [_labelled("run", "none yet")]
     whole_process = status.process if status.process and status.process.process_id == process.process_id else process
     if not process.is_run:
-        return [_labelled("run", Text("idle", "cyan"), ": no recipe runs; values are still recorded"), Text()]
+        told = ": no recipe runs; values are still recorded"
+        if board.trouble == "no device":
+            told = ": the tool is not heard; each slot is kept as a gap"
+        return [_labelled("run", Text("idle", "cyan"), told), Text()]
     began_us = whole_process.started_us
     elapsed = "" if began_us is None else f", {clock_span((board.now_us() - began_us) / 1e6)} since {local(began_us)}"
     head = f"{process.process_id} {process.kind}{elapsed}"
@@ -221,7 +232,11 @@ def _safety(status: StatusPicture, width: int, glyphs: Glyphs) -> list[Text]:
     busy = unknown if pool.size is None or pool.idle is None else f"{pool.size - pool.idle} of {pool.size} busy"
     lines = [
         *_losses(status, width, glyphs),
-        _labelled("database", database, f", {whole(writer.rows, unknown=unknown)} rows written, pool {busy}"),
+        _labelled(
+            "database",
+            database,
+            f", {whole(writer.rows, unknown=unknown)} rows written, pool {busy}" if writes else _kept_in_spool(status),
+        ),
         _labelled("spool", f"{waits}{percent}, {full}, {drained}"),
         _labelled("cache", _cache(status, unknown)),
         _labelled(
@@ -232,10 +247,19 @@ def _safety(status: StatusPicture, width: int, glyphs: Glyphs) -> list[Text]:
         ),
     ]
     if not writes and writer.last_error:
-        lines.insert(3, Text(cut(f"  {writer.last_error}", width, glyphs), "red"))
+        at = next(at for at, line in enumerate(lines) if line.plain.startswith("database")) + 1
+        lines[at:at] = Text(f"  {writer.last_error}", "red").wrap(Console(), width)[:_MOST_OF_AN_ERROR]
     for line in lines:
         line.truncate(width, overflow="crop")
     return lines
+
+
+def _kept_in_spool(status: StatusPicture) -> str:
+    """What becomes of samples that are not written now."""
+    if status.writer.state == "unreadable":
+        return ": the spool cannot be read, what is in it waits"
+    room = span(status.spool.time_to_full_s, unknown="")
+    return ": samples are kept in the spool" + (f", which has room for {room}" if room else "")
 
 
 def _losses(status: StatusPicture, width: int, glyphs: Glyphs) -> list[Text]:

@@ -8,20 +8,20 @@ from rich.text import Text
 from recorder.console.board import Board, Shown
 from recorder.console.picture import ParameterRow
 from recorder.console.row_list import Column
-from recorder.console.words import Glyphs, cut, deviation, number, span, sparkline, value_text
+from recorder.console.words import Glyphs, cut, deviation, number, shortened, span, sparkline, value_text
 
 STYLES: Final = {"good": "green", "uncertain": "yellow", "bad": "bold red", "stale": "bold magenta", "none": "dim"}
 VALUE_COLUMNS: Final = (
     Column(title="", width=1),
-    Column(title="parameter", width=14, share=3, most=44),
+    Column(title="parameter", width=20, share=8, most=44),
     Column(title="value", width=11, is_right=True),
     Column(title="unit", width=7),
-    Column(title="set", width=9, is_right=True),
+    Column(title="set", width=9, is_right=True, from_width=70),
     Column(title="desired", width=9, is_right=True, from_width=100),
-    Column(title="low  high", width=9),
+    Column(title="low  high", width=9, from_width=90),
     Column(title="quality", width=9),
-    Column(title="age", width=6, is_right=True),
-    Column(title="trend", width=12, share=1, most=60, from_width=100),
+    Column(title="age", width=6, is_right=True, from_width=70),
+    Column(title="trend", width=10, share=1, most=60, from_width=100),
     Column(title="device", width=8, from_width=130),
 )
 
@@ -92,12 +92,15 @@ def _scale(parameter: ParameterRow, wanted: float | None) -> tuple[float, float 
 
 
 def name_text(name: str, width: int, glyphs: Glyphs) -> Text:
-    """Component dim, parameter plain; where there is no room, the component gives way."""
-    component, _, own = name.partition("/")
-    room = width - len(own) - 1
-    if room < len(component):
-        component = cut(component, max(0, room), glyphs)
-    return Text.assemble((f"{component}/" if component else "", "dim"), own)
+    """Component dim, parameter plain; where there is no room the component gives way.
+
+    It never goes: many heaters have a temperature_set.
+    """
+    component, slash, own = name.partition("/")
+    if len(name) > width and component:
+        component = shortened(component, max(width // 3, width - len(own) - 1))
+        own = cut(own, width - len(component) - 1, glyphs)
+    return Text.assemble((f"{component}{slash}", "dim"), own)
 
 
 def _wanted(parameter: ParameterRow, shown: Shown, *, has_desired: bool) -> Text:

@@ -17,6 +17,8 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from recorder.console.words import ASCII, UNICODE
+
 _HEADER: Final = 1
 _CURSOR: Final = Style(reverse=True)
 _HEAD: Final = Style(bold=True, underline=True)
@@ -94,6 +96,7 @@ class RowList(ScrollView, can_focus=True):
         self._columns = columns
         self._source = source
         self._widths: list[int] = []
+        self._width = -1
         self._count = -1
         self._base = Style.null()
         # what was drawn of each row: a layout, the focus or a dialog asks for the same lines again and again
@@ -141,8 +144,13 @@ class RowList(ScrollView, can_focus=True):
         self.call_after_refresh(self._show_cursor)
         self.post_message(self.Moved(self))
 
+    def _fit(self) -> None:
+        """Lay the columns out where they have another room: with more rows than lines the scroll bar takes some."""
+        if self._width != self.scrollable_content_region.width:
+            self._lay_out()
+
     def _lay_out(self) -> None:
-        width = self.scrollable_content_region.width
+        self._width = width = self.scrollable_content_region.width
         widths = [0 if width < column.from_width else column.width for column in self._columns]
         left = width - sum(widths) - _GAP * max(0, sum(1 for each in widths if each) - 1)
         flexible = [at for at, column in enumerate(self._columns) if widths[at] and column.share]
@@ -165,8 +173,7 @@ class RowList(ScrollView, can_focus=True):
     def render_line(self, y: int) -> Strip:
         """One line: the head stays, the rows scroll beneath it."""
         width = self.scrollable_content_region.width
-        if len(self._widths) != len(self._columns):
-            self._lay_out()
+        self._fit()
         if y == 0:
             return self._strip([Text(column.title) for column in self._columns], width, _HEAD)
         row = round(self.scroll_offset.y) + y - _HEADER
@@ -177,8 +184,7 @@ class RowList(ScrollView, can_focus=True):
 
     def _row_strip(self, row: int) -> Strip:
         """Draw a row, and keep it."""
-        if len(self._widths) != len(self._columns):
-            self._lay_out()
+        self._fit()
         style = _CURSOR if row == self.cursor and self.has_focus else Style(bold=row == self.cursor)
         cells = self._source.cells(row, self._widths)
         strip = self._strips[row] = self._strip(cells, self.scrollable_content_region.width, style)
@@ -202,14 +208,15 @@ class RowList(ScrollView, can_focus=True):
             blanks = room - cell_len(plain)
             if isinstance(cell, Text) and (cell.spans or blanks < 0):
                 text = cell.copy()
-                text.truncate(room, overflow="ellipsis" if self._is_unicode else "crop")
+                text.truncate(room, overflow="ellipsis" if self._ellipsis == "…" else "crop")
                 text.align("right" if column.is_right else "left", room)
                 text.end = ""
                 drawn = text.render(self.app.console)
                 segments += [(s.text, base if is_plain or not s.style else base + s.style) for s in drawn]
                 continue
             if blanks < 0:
-                plain, blanks = set_cell_size(plain, room), 0
+                ending = self._ellipsis if room > 1 else ""
+                plain, blanks = set_cell_size(plain, room - cell_len(ending)) + ending, 0
             # nor has a blank a colour of its own
             has_style = isinstance(cell, Text) and cell.style and plain.strip() and not is_plain
             own = base + Style.parse(str(cell.style)) if has_style and isinstance(cell, Text) else base
@@ -218,8 +225,9 @@ class RowList(ScrollView, can_focus=True):
         return Strip(_joined(segments)).adjust_cell_length(width, base)
 
     @cached_property
-    def _is_unicode(self) -> bool:
-        return bool(getattr(self.app, "encoding_is_unicode", True))
+    def _ellipsis(self) -> str:
+        """What a text ends with that is longer than its cell, so that nobody takes the part for the whole."""
+        return (UNICODE if getattr(self.app, "encoding_is_unicode", True) else ASCII).ellipsis
 
     def watch_cursor(self, before: int, after: int) -> None:
         """Draw the two rows that changed."""

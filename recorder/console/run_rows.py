@@ -14,12 +14,12 @@ _MOST_PAGES: Final = 40
 COLUMNS: Final = (
     Column(title="", width=1),
     Column(title="started", width=19),
-    Column(title="took", width=8, is_right=True),
+    Column(title="took", width=8, is_right=True, from_width=70),
     Column(title="status", width=11),
     Column(title="audit", width=10),
-    Column(title="recipe", width=10, share=2),
+    Column(title="recipe", width=8, share=2),
     Column(title="operator", width=10, share=1, from_width=90),
-    Column(title="lot", width=10, share=1),
+    Column(title="lot", width=10, share=1, from_width=75),
     Column(title="substrate", width=10, share=1, from_width=110),
     Column(title="run", width=19, from_width=130),
 )
@@ -73,7 +73,8 @@ class RunRows:
         if run is None:
             return ("", Text(glyphs.ellipsis, "dim"), *([""] * (len(COLUMNS) - 2)))
         style = _STYLES.get(run.status, "")
-        marks = {"completed": glyphs.good, "running": glyphs.uncertain}
+        # a run by hand always ends as stopped, and that is no fault
+        marks = {"completed": glyphs.good, "running": glyphs.uncertain, "stopped": glyphs.none}
         took = "" if run.ended_at is None else clock_span((run.ended_at - run.started_at) / 1e6)
         verdict = run.audit_verdict or ("" if run.ended_at is None else glyphs.unknown)
         return (

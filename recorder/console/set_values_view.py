@@ -3,31 +3,28 @@
 import getpass
 from collections.abc import Mapping, Sequence
 from math import isclose, isfinite
-from typing import ClassVar, Final
+from typing import Final
 
 from rich.text import Text
-from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 
 from recorder.console.board import Board
 from recorder.console.dialogs import ConfirmDialog, FieldsDialog
-from recorder.console.feed import News
-from recorder.console.filter_bar import FilterBar
+from recorder.console.parameter_list_view import ParameterListView
 from recorder.console.parameter_rows import STYLES, limits, mark, name_text, unit_text
 from recorder.console.picture import ParameterRow, StepPicture
 from recorder.console.row_list import Column, RowList
-from recorder.console.view import View
 from recorder.console.words import Glyphs, number, value_text, whole
-from recorder.errors import RecorderError
+from recorder.errors import CommandUnknownError, NoAnswerError, RecorderError
+from recorder.set_values.step import UNANSWERED
 
 COLUMNS: Final = (
     Column(title="", width=1),
-    Column(title="parameter", width=18, share=1),
+    Column(title="parameter", width=22, share=1),
     Column(title="in the tool", width=11, is_right=True),
-    Column(title="desired", width=11, is_right=True),
+    Column(title="desired", width=10, is_right=True),
     Column(title="unit", width=8),
-    Column(title="limits", width=18),
-    Column(title="quality", width=9),
+    Column(title="limits", width=14, from_width=70),
+    Column(title="quality", width=9, from_width=90),
 )
 _FLOAT32: Final = 1e-6
 """What a tool keeps of a number."""
@@ -72,56 +69,20 @@ class SetValueRows:
         )
 
 
-class SetValuesView(View):
+class SetValuesView(ParameterListView):
     """A list of what can be set, and the way to set it."""
 
     title = "Set-values"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash", "filter", "Filter"),
-        Binding("w", "why", "Why so?"),
-        Binding("escape", "clear", "Clear", show=False),
-    ]
+    columns = COLUMNS
 
-    def compose(self) -> ComposeResult:
-        """Filter and list."""
-        self._rows = SetValueRows(self.board, self.glyphs)
-        yield FilterBar("filter /", "name, unit or device")
-        yield RowList(COLUMNS, self._rows)
+    def listed(self) -> SetValueRows:
+        """Each with its limits."""
+        return SetValueRows(self.board, self.glyphs)
 
-    @property
-    def wanted(self) -> Sequence[int]:
-        """Those in sight."""
-        return [self._rows.rows[row].id for row in self.query_one(RowList).visible_rows if row < len(self._rows.rows)]
-
-    def take_focus(self) -> None:
-        """The keys move the cursor."""
-        self.screen.set_focus(self.query_one(RowList))
-
-    def take_news(self, news: News) -> None:
-        """Other parameters, or other values of those in sight."""
-        if news is News.PARAMETERS or (not self._rows.rows and self.board.parameters):
-            self._filter()
-        self.query_one(RowList).update_rows()
-
-    def _filter(self) -> None:
-        bar = self.query_one(FilterBar)
-        self._rows.rows = self.board.matching(bar.text, only=lambda row: row.is_writable)
-        bar.show_count(f"{whole(len(self._rows.rows))} can be set")
-        self.query_one(RowList).update_rows()
-        self.console.ask_soon()
-
-    def on_filter_bar_changed(self) -> None:
-        """Each key narrows or widens."""
-        self.query_one(RowList).cursor = 0
-        self._filter()
-
-    def on_filter_bar_left(self) -> None:
-        """The list has the keys again."""
-        self.take_focus()
-
-    def on_row_list_moved(self) -> None:
-        """Other rows are in sight."""
-        self.console.ask_soon()
+    def matching(self, text: str) -> tuple[list[ParameterRow], str]:
+        """Those that can be set."""
+        found = self.board.matching(text, only=lambda row: row.is_writable)
+        return found, f"{whole(len(found))} can be set"
 
     def on_row_list_chosen(self, event: RowList.Chosen) -> None:
         """Ask for value and reason."""
@@ -185,11 +146,15 @@ class SetValuesView(View):
                 changed_by=fields["changed_by"],
                 during_recipe=fields["during_recipe"] in {"yes", "y"},
             )
-        except RecorderError as error:
-            said = str(error)
-            if said.startswith("not a command"):
-                said = "This recorder does not take set-values yet: update it. Nothing was written."
+        except CommandUnknownError:
+            said = "This recorder does not take set-values yet: update it. Nothing was written."
             self.notify(said, severity="error", timeout=15)
+            return
+        except NoAnswerError as error:
+            self.notify(f"{error}: {UNANSWERED}", severity="error", timeout=60)
+            return
+        except RecorderError as error:
+            self.notify(str(error), severity="error", timeout=15)
             return
         for result in results:
             self._tell(result)
@@ -203,20 +168,6 @@ class SetValuesView(View):
             result.message,
         ]
         self.console.show_text(f"Set {result.parameter}", lines)
-
-    def action_filter(self) -> None:
-        """Type a filter."""
-        self.query_one(FilterBar).focus_input()
-
-    def action_clear(self) -> None:
-        """Show all."""
-        self.query_one(FilterBar).action_leave(clear=True)
-
-    def action_why(self) -> None:
-        """Ask why the value is as it is."""
-        cursor = self.query_one(RowList).cursor
-        if cursor < len(self._rows.rows):
-            self.console.show_why(self._rows.rows[cursor])
 
 
 def parse_value(text: str) -> float | None:

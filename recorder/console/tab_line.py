@@ -38,7 +38,7 @@ class TabLine(Widget):
         text = Text(no_wrap=True, overflow="crop")
         for name, label in self._labels():
             text.append(label, "reverse bold" if name == self.current else "")
-        state, style = self._state()
+        state, style = self.state()
         status = self._board.status
         machine = ""
         if status is not None and self.size.width >= _MACHINE_FROM:
@@ -54,14 +54,21 @@ class TabLine(Widget):
             return labels
         return [(name, label if name == self.current else label[:3]) for name, label in labels]
 
-    def _state(self) -> tuple[str, str]:
+    def state(self) -> tuple[str, str]:
+        """Whether what is shown is of now and on its way into the database, and the colour of that."""
         board, glyphs = self._board, self._glyphs
         if board.fault is not None:
             away = "" if board.lost_s is None else f" {span(board.monotonic_s() - board.lost_s)}"
             return f"{glyphs.bad} LOST{away}", "bold red"
-        if board.is_live:
-            return f"{glyphs.good} LIVE", "bold green"
-        return f"{glyphs.uncertain} WAITS", "bold yellow"
+        if not board.is_live:
+            return f"{glyphs.uncertain} WAITS", "bold yellow"
+        return {
+            "": (f"{glyphs.good} LIVE", "bold green"),
+            "no device": (f"{glyphs.bad} NO DEVICE", "bold red"),
+            "device away": (f"{glyphs.uncertain} DEVICE AWAY", "bold yellow"),
+            "frozen": (f"{glyphs.uncertain} FROZEN", "bold yellow"),
+            "spools": (f"{glyphs.uncertain} LIVE, spools", "bold yellow"),
+        }[board.trouble]
 
     def on_click(self, event: events.Click) -> None:
         """Which tab it was."""

@@ -30,8 +30,8 @@ _MARGIN: Final = 12
 _GAP: Final = 3
 _LOG_UNITS: Final = frozenset({"Torr", "mTorr", "mbar", "Pa", "hPa"})
 _EMPTY: Final = (
-    "No parameter is drawn yet.\n\nPress 2 for the values, choose one, and press t to draw it here; up to six,\n"
-    "those with the same unit share a plot. Left and right move through time, + and - zoom, l switches\n"
+    "No parameter is drawn yet.\n\nPress 2 for the values, choose one, and press t to draw it here; up to six, "
+    "those with the same unit share a plot. Left and right move through time, + and - zoom, l switches "
     "to a logarithmic scale, f follows what comes, c begins anew."
 )
 
@@ -58,6 +58,7 @@ class TrendsView(View, can_focus=True):
         self._is_log: dict[str, bool] = {}
         self._history: dict[int, list[tuple[int, float | None]]] = {}
         self._history_from_us = 0
+        self._is_history_due = False
         self._drawn_s = 0.0
         self._rebuilding = asyncio.Lock()
 
@@ -85,6 +86,7 @@ class TrendsView(View, can_focus=True):
         self._is_log.setdefault(parameter.unit, parameter.unit in _LOG_UNITS)
         async with self._rebuilding:
             await self._rebuild()
+        self._is_history_due = True
         self._load()
 
     async def _rebuild(self) -> None:
@@ -101,10 +103,11 @@ class TrendsView(View, can_focus=True):
 
     def _load(self) -> None:
         """Ask the database for what was before the console looked."""
-        process = self.board.process
-        if process is None or not self._chosen:
-            return
-        from_us, to_us = self._window.bounds_us(self.board.now_us())
+        process, now_us = self.board.process, self.board.now_us()
+        if process is None or not now_us or not self._chosen:
+            return  # before the first values nobody knows what time it is there
+        self._is_history_due = False
+        from_us, to_us = self._window.bounds_us(now_us)
         self._history_from_us = from_us - (to_us - from_us)
         self.run_worker(self._fetch(process.process_id, self._history_from_us, to_us), exclusive=True, group="trend")
 
@@ -126,6 +129,8 @@ class TrendsView(View, can_focus=True):
 
     def take_news(self, news: News) -> None:
         """Twice a second while it follows; else what is seen stays."""
+        if self._is_history_due:
+            self._load()
         now_s = self.board.monotonic_s()
         if news is News.VALUES and now_s - self._drawn_s < _DRAW_S:
             return

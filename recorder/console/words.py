@@ -178,6 +178,20 @@ def deviation(value: float | None, wanted: float | None, scale: float, width: in
     return f"{left:>{half}}{glyphs.centre}{right:<{half}}"
 
 
+def shortened(name: str, width: int) -> str:
+    """A name of several words no wider than asked: its longest words lose their ends, its numbers stay whole.
+
+    So 'Precursor 1 Heater' and 'Precursor 2 Heater' can be told apart for as long as there is room for them at all.
+    """
+    words = name.split(" ")
+    while len(" ".join(words)) > width:
+        longest = max(range(len(words)), key=lambda at: (not words[at].isdigit(), len(words[at])))
+        if len(words[longest]) <= 1 or words[longest].isdigit():
+            return " ".join(words)[: max(0, width)]
+        words[longest] = words[longest][:-1]
+    return " ".join(words)
+
+
 def cut(text: str, width: int, glyphs: Glyphs) -> str:
     """A text no wider than asked, its loss in plain sight."""
     if len(text) <= width:

@@ -9,6 +9,7 @@ from hal.device import Device
 from hal.modbus import ModbusTcpSettings, tcp_link
 from recorder.check.spread import Spread
 from recorder.clock.clock import Clock
+from recorder.config.writes import WriteRule, WritesConfig
 from recorder.database import Database, DatabaseSettings
 from recorder.definitions.definitions import DefinitionSet
 from recorder.errors import OutsideError
@@ -17,7 +18,7 @@ from recorder.set_values.cache import SetValues
 from recorder.set_values.parameter_step import ParameterSteps, Surroundings
 from recorder.set_values.source import DatabaseSetValues
 from recorder.set_values.step import Step, StepOutcome
-from recorder.set_values.write_rules import RecipeState, WriteRule, WritesConfig
+from recorder.set_values.write_rules import RecipeState
 from recorder.spool.spool import Spool
 
 _WARM_UP: Final = 3

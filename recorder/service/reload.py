@@ -30,7 +30,7 @@ from recorder.errors import DatabaseError, RecorderError, UsageError
 from recorder.service.notify import ServiceManager
 from recorder.set_values.desired import Desired
 from recorder.set_values.drift import DriftWatch
-from recorder.status.commands import Watching
+from recorder.status.watching import Watching
 
 log = structlog.get_logger()
 

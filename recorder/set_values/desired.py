@@ -14,12 +14,13 @@ from recorder.acquisition.recording import Recording
 from recorder.config.file import Config
 from recorder.control import Handler
 from recorder.database import Database
+from recorder.database.notices import Hearing
 from recorder.definitions.definitions import DefinitionSet
 from recorder.errors import UsageError
 from recorder.runs.run import ProcessKind
 from recorder.set_values.cache import SetValues
 from recorder.set_values.drift import Drift, DriftWatch
-from recorder.set_values.listener import SetValueListener
+from recorder.set_values.listener import set_value_notices
 from recorder.set_values.parameter_step import ParameterSteps, Surroundings, WritableDevice
 from recorder.set_values.source import DatabaseSetValues
 from recorder.set_values.step import Step
@@ -57,13 +58,13 @@ class Desired:
             refresh_s=settings.refresh_s,
             stale_after_s=settings.stale_after_s,
         )
-        self.listener = SetValueListener(
-            self.set_values,
+        hearing = Hearing(
             dsn=listen_dsn,
             schema=config.database.schema_name,
             machine=config.recorder.machine,
             application_name=f"ald-recorder/{config.recorder.number} listener",
         )
+        self.listener = set_value_notices(self.set_values, hearing)
         self.steps = ParameterSteps(
             config.writes,
             definitions=definitions,

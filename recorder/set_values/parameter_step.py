@@ -14,19 +14,12 @@ from hal.errors import DefinitionError, HalError, LinkError, RefusedError
 from hal.link import Block, Reading
 from hal.parameter import Parameter
 from hal.write_plan import plan_writes
+from recorder.config.writes import WritesConfig
 from recorder.definitions.definitions import Definition, DefinitionSet
 from recorder.errors import SetValueError, UsageError
 from recorder.set_values.cache import SetValue, SetValues
 from recorder.set_values.step import Step, StepOutcome, StepResult
-from recorder.set_values.write_rules import (
-    LONGEST_REASON,
-    SWITCHED_OFF,
-    Attempt,
-    RecipeState,
-    WritesConfig,
-    refusal,
-    target_of,
-)
+from recorder.set_values.write_rules import LONGEST_REASON, SWITCHED_OFF, Attempt, RecipeState, refusal, target_of
 from recorder.spool.entry import Entry, EntryKind
 
 _BETWEEN_READ_BACKS_S: Final = 0.02
@@ -191,7 +184,7 @@ class ParameterSteps:
         target = target_of(parameter, definition.write_address)
         if target is None:
             there = f": set {definition.set_value_parameter}" if definition.set_value_parameter else ""
-            raise _RefusedError(f"a {parameter.kind} cannot be written, and no write_address is defined{there}")
+            raise _RefusedError(f"its {parameter.kind} cannot be written, and no write_address is defined{there}")
         if self._around.device_of(definition.device) is None:
             raise _RefusedError(f"device {definition.device} is not read by this recorder")
         written_s = self._written_s.get(parameter.parameter_id)

@@ -3,6 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
+
+UNANSWERED: Final = (
+    "whether the tool was written to is not known; see what it holds (its own set-value, in the console's Values) and "
+    "the change log before you try again"
+)
+"""What there is to say of a step that was sent to the recorder and never answered."""
 
 
 class StepOutcome(StrEnum):

@@ -1,7 +1,7 @@
 """What may be written to the tool: off by default, and never more than `config.toml` on the controller allows.
 
-Whoever can write to the database must not thereby steer the tool, so the allow-list and its hard limits stand here;
-limits of the database only narrow them. Pure: `refusal` decides by what it is told.
+Whoever can write to the database must not thereby steer the tool, so the allow-list and its hard limits stand there
+(`recorder.config.writes`); limits of the database only narrow them. Pure: `refusal` decides by what it is told.
 """
 
 import math
@@ -10,94 +10,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
-
-from hal.errors import DefinitionError
-from hal.limits import AddressRange
-from hal.parameter import DataType, Parameter, WordOrder
+from hal.parameter import DataType, Parameter
 from hal.write_plan import WRITABLE_KINDS
+from recorder.config.writes import WriteRule, WritesConfig
 from recorder.set_values.cache import SetValue
 
 LONGEST_REASON: Final = 500
 SWITCHED_OFF: Final = "writing is switched off: [writes] enabled = true in config.toml on the controller allows it"
-_ENCODING: Final = ("data_type", "word_order", "scale", "offset")
 _WHOLE: Final = frozenset(DataType) - {DataType.FLOAT32, DataType.FLOAT64, DataType.ASCII}
-
-
-class WriteRule(BaseModel):
-    """Registers of one device that may be written, and the limits that nothing overrides."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
-
-    device: str
-    """Device of the definitions."""
-    addresses: str
-    """Which of its addresses, as ``holding_register 2000..2001`` or ``coil 5``."""
-    data_type: DataType
-    """How these registers hold a value: a definition that says another is not written."""
-    word_order: WordOrder = WordOrder.CDAB
-    """The same, of the order of words and bytes."""
-    scale: float = Field(default=1.0, allow_inf_nan=False)
-    """The same, of the factor from the raw value to the unit, without which hard limits would mean nothing."""
-    offset: float = Field(default=0.0, allow_inf_nan=False)
-    """The same, of what is added to it."""
-    hard_min: float = Field(allow_inf_nan=False)
-    """Lowest value that may be written, in the parameter's unit."""
-    hard_max: float = Field(allow_inf_nan=False)
-    """Highest value that may be written."""
-    min_interval_s: float = Field(default=1.0, ge=0, le=86_400)
-    """Shortest time between two writes of one parameter: some devices wear out by writing."""
-    during_recipe: bool = False
-    """Whether it may be written while a recipe runs, where the command asks for that too."""
-    read_back_within_ms: float = Field(default=500.0, ge=0, le=60_000)
-    """How long the device may take until it reads back what was written."""
-
-    @field_validator("addresses")
-    @classmethod
-    def _writable_addresses(cls, text: str) -> str:
-        try:
-            found = AddressRange.parse(text)
-        except DefinitionError as error:
-            raise ValueError(str(error)) from error
-        if found.kind not in WRITABLE_KINDS:
-            raise ValueError(f"a {found.kind} cannot be written: name holding_register or coil")
-        return text
-
-    @model_validator(mode="after")
-    def _limits_agree(self) -> "WriteRule":
-        if self.hard_min > self.hard_max:
-            raise ValueError(f"hard_min {self.hard_min:g} is above hard_max {self.hard_max:g}: exchange them")
-        return self
-
-    def covers(self, device: str, target: Parameter) -> bool:
-        """Whether all words of a parameter lie within its addresses."""
-        allowed = AddressRange.parse(self.addresses)
-        within = allowed.first <= target.address and target.last_address <= allowed.last
-        return self.device == device and allowed.kind is target.kind and within
-
-    def contradiction(self, target: Parameter) -> str | None:
-        """What of a parameter's encoding is not as the rule says, or None."""
-        fields = ("data_type", "scale", "offset") if target.kind.is_bit else _ENCODING
-        for field in fields:
-            ours, theirs = getattr(self, field), getattr(target, field)
-            if ours != theirs:
-                return f"{field} {theirs} instead of {ours}"
-        return None
-
-
-class WritesConfig(BaseModel):
-    """Writing set-values to the tool."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
-
-    enabled: bool = False
-    """Whether anything may be written to the tool at all."""
-    allow: tuple[WriteRule, ...] = ()
-    """What may be written; the first rule that covers a parameter counts."""
-
-    def rule_of(self, device: str, target: Parameter) -> WriteRule | None:
-        """The rule that covers a parameter, or None."""
-        return next((rule for rule in self.allow if rule.covers(device, target)), None)
 
 
 class RecipeState(StrEnum):

@@ -22,9 +22,9 @@ from recorder.spool.rescue import Rescue
 from recorder.spool.reserve import Reserve
 from recorder.spool.store import SpoolStore
 from recorder.spool.stored_entry import EncodedEntry
+from recorder.spool.waiting import Pending
 
 if TYPE_CHECKING:
-    import asyncio
     import uuid
 
 _REPLACE_S: Final = 10.0
@@ -36,17 +36,6 @@ _LOOK_S: Final = 5.0
 _FORGOTTEN_AT_ONCE: Final = 8
 _FORGETTING_S: Final = 1.0
 """Entries of the first step, and how long steps go on, where the disk has no room to forget everything at once."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Pending:
-    """One append that waits for the disk."""
-
-    entries: Sequence[Entry]
-    encoded: Sequence[EncodedEntry]
-    size_bytes: int
-    state: str | None
-    future: "asyncio.Future[int]"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -228,6 +217,14 @@ class Appender:
             store.forget_predecessors(self.claimed)
         return sequences
 
+    def keep_claim(self) -> None:
+        """See `SpoolStore.keep_claim`."""
+        self.store.keep_claim()
+
+    def follow(self, stream_id: "uuid.UUID") -> None:
+        """See `SpoolStore.follow`."""
+        self.store.follow(stream_id)
+
     def hand_out(self) -> None:
         """Let the file say no more up to where entries were handed out; durable when this returns.
 
@@ -271,6 +268,7 @@ class Appender:
             sqlite3.Error: the disk refused; call it again later.
         """
         store = self.store
+        shed_before = store.shed_entries
         damaged, *others = store.damaged
         if damaged.after < damaged.to:
             with Rescue(self._path.parent, damaged, store.has) as rescue:
@@ -279,6 +277,9 @@ class Appender:
             if damaged.after < damaged.to:
                 return None
         sequences = self._append([EncodedEntry.of(_account(damaged))], None)
+        if self.store.shed_entries != shed_before:
+            # as in `write`: an entry of them that came back whole would take the place of the tombstone of others
+            self._last_batch = []
         self.store.take_over([], [item for item in self.store.damaged if item.file != damaged.file])
         return Written(batch=(), kept=1, sequences=sequences, sheds=self.handing.sheds_begun, failure=None)
 

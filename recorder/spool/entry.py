@@ -19,6 +19,8 @@ NEWEST_READ: Final = 2
 MOST_PLAIN_COUNTS: Final = 128
 """Counts of an entry beyond which they are packed; the tombstone of an outage has thousands."""
 COLUMNS: Final = ("timestamp", "process_id", "value", "set_value", "parameter_id", "quality")
+_as_json: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+"""Made once: `json.dumps` makes one at each call that asks for anything else than its defaults."""
 
 
 class EntryKind(StrEnum):
@@ -147,7 +149,7 @@ class Entry:
         if len(counts) > MOST_PLAIN_COUNTS:
             counts, packed = pack(counts)
         numbers = [slots_at for *_, slots_at in counts]
-        return json.dumps(
+        return _as_json(
             {
                 "version": FORMAT_VERSION,
                 "kind": self.kind,
@@ -160,9 +162,7 @@ class Entry:
                 **({"slots_at": numbers} if packed or any(numbers) else {}),
                 **({"packed": packed} if packed else {}),
                 "header": dict(self.header),
-            },
-            ensure_ascii=False,
-            separators=(",", ":"),
+            }
         ).encode(errors="replace")
 
     @classmethod

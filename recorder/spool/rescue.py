@@ -77,7 +77,8 @@ class Rescue:
             row, covered = read
             found.append(row)
             size += row[3]
-            if covered is not None:
+            # one that is there already stands for itself alone, and this tombstone is not taken
+            if covered is not None and not self._is_known(sequence):
                 absent = list(_without(absent, covered))
         if sequence >= damaged.to:
             lost, absent = [*lost, *absent], []

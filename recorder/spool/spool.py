@@ -10,21 +10,22 @@ import json
 import sqlite3
 import time
 import uuid
-from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
 from recorder.errors import SpoolError
-from recorder.spool.appender import Appender, Pending, Written
+from recorder.spool.appender import Appender, Written
+from recorder.spool.claims import Claims
 from recorder.spool.entry import Entry
 from recorder.spool.file import is_damage
 from recorder.spool.rate import SpoolRates
 from recorder.spool.recent import RecentEntries
 from recorder.spool.store import SpoolStore
 from recorder.spool.stored_entry import EncodedEntry, SpoolDepth, SpooledEntry
+from recorder.spool.thread import SpoolThread
+from recorder.spool.waiting import Pending, WaitingAppends
 
 _RETRY_S: Final = 1.0
 """Until a rescue that the disk refused is tried again."""
@@ -42,6 +43,9 @@ class Spool:
             to be synced together, and their futures wait with them.
         on_failure: told in one line when appends begin to fail, or fail for another reason, when the disk is full and
             when a damaged file is set aside; called in the event loop.
+
+    Attributes:
+        claims: what the claim of the stream by a database says of it, once the spool is open.
     """
 
     def __init__(
@@ -58,8 +62,7 @@ class Spool:
         self._keep_bytes = keep_bytes
         self._group_s = group_ms / 1000
         self._on_failure = on_failure
-        self._pending: deque[Pending] = deque()
-        self._unspooled_bytes = 0
+        self._waiting = WaitingAppends()
         self._is_writing = False
         self._is_ending = False
         self._timer: asyncio.TimerHandle | None = None
@@ -71,11 +74,12 @@ class Spool:
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
-        self._write_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spool-append")
-        self._read_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spool-peek")
+        self._write_thread = SpoolThread("spool-append")
+        self._read_thread = SpoolThread("spool-peek")
         self._appender = await self._loop.run_in_executor(self._write_thread, self._open)
         self._acknowledged = self._store.acknowledged
         self.last_sequence = self._store.last_sequence
+        self.claims = Claims(self._appender, self._write_thread)
         self._rates = SpoolRates(time.monotonic())
         self._go_on_rescuing()
         return self
@@ -97,7 +101,7 @@ class Spool:
 
     async def _end(self) -> None:
         self._is_ending = True
-        while self._is_writing or self._pending:
+        while self._is_writing or self._waiting:
             self._write_now()
             await self._loop.run_in_executor(self._write_thread, lambda: None)
         # a reading that nobody waits for any more may still be under way
@@ -116,15 +120,6 @@ class Spool:
     def stream_id(self) -> uuid.UUID:
         """Identity of the stream of entries in this file; another one after the file was damaged and replaced."""
         return self._store.stream_id
-
-    @property
-    def lineage(self) -> tuple[uuid.UUID, tuple[uuid.UUID, ...]]:
-        """The stream, and those that it follows on, the oldest first.
-
-        Sequences go on from one to the next, so whatever any of them has in the database counts for this one.
-        """
-        store = self._store
-        return store.stream_id, tuple(stream for stream in store.predecessors if stream not in self._appender.claimed)
 
     @property
     def acknowledged(self) -> int:
@@ -171,7 +166,7 @@ class Spool:
     @property
     def unspooled_bytes(self) -> int:
         """What was appended and is not durable yet."""
-        return self._unspooled_bytes
+        return self._waiting.unspooled_bytes
 
     def append(self, entries: Sequence[Entry], *, state: dict[str, Any] | None = None) -> "asyncio.Future[int]":
         """Make entries durable, in the order of the calls.
@@ -194,10 +189,9 @@ class Spool:
             state=None if state is None else json.dumps(state),
             future=self._loop.create_future(),
         )
-        self._pending.append(pending)
-        self._unspooled_bytes += pending.size_bytes
+        self._waiting.add(pending)
         if not self._is_writing:
-            if not self._group_s or self._unspooled_bytes > self._store.most_bytes:
+            if not self._group_s or self._waiting.unspooled_bytes > self._store.most_bytes:
                 self._write_now()
             elif self._timer is None:
                 self._timer = self._loop.call_later(self._group_s, self._write_now)
@@ -207,66 +201,73 @@ class Spool:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._pending and not self._is_writing:
+        if self._waiting and not self._is_writing:
             self._is_writing = True
-            self._write_thread.submit(self._drain)
+            self._write_thread.do(self._drain)
 
     def _drain(self) -> None:
         """Write until nothing waits; runs in the append thread."""
-        while batch := self._next_batch():
+        batch = self._waiting.take(self._store.most_bytes)
+        while batch:
             written = self._appender.write(batch)
-            self._loop.call_soon_threadsafe(self._complete, written)
-            self._appender.settle()
-            if self._group_s:
-                break
-        self._loop.call_soon_threadsafe(self._rest)
-
-    def _next_batch(self) -> list[Pending]:
-        """What waits, but no more than one transaction should hold."""
-        batch: list[Pending] = []
-        size = 0
-        while self._pending and (not batch or size + self._pending[0].size_bytes <= self._store.most_bytes):
-            batch.append(self._pending.popleft())
-            size += batch[-1].size_bytes
-        return batch
+            batch = [] if self._group_s else self._waiting.take(self._store.most_bytes)
+            self._loop.call_soon_threadsafe(self._complete, written, not batch)
+            if batch:
+                self._appender.settle()
 
     def _rest(self) -> None:
         """The append thread found nothing more; what came since then is begun here."""
         self._is_writing = False
-        if not self._pending or self._is_ending:
+        if not self._waiting or self._is_ending:
             return
-        if not self._group_s or self._unspooled_bytes > self._store.most_bytes:
+        if not self._group_s or self._waiting.unspooled_bytes > self._store.most_bytes:
             self._write_now()
         else:
             self._timer = self._loop.call_later(self._group_s, self._write_now)
 
-    def _complete(self, written: Written) -> None:
+    def _settle(self, written: Written, is_last: bool) -> None:
+        """What follows a transaction and need not be waited for."""
+        file_bytes = sum(entry.file_bytes for pending in written.batch for entry in pending.encoded)
+        self._rates.came(len(written.sequences), file_bytes, time.monotonic())
+        if is_last and not self._is_ending:
+            self._write_thread.do(self._appender.settle)
+
+    def _remember(self, written: Written) -> None:
+        """Keep the newest entries for the writer, as far as memory is what is in the file."""
         has_shed = self._appender.handing.saw(written.sheds)
         if has_shed or written.kept:
             # what was shed, or written before them without being here, is known to the file alone
             self._recent.clear()
-        if written.sequences:
+        if written.sequences and not has_shed:
             encoded = [entry for pending in written.batch for entry in pending.encoded]
-            if not has_shed:
-                self._recent.add(written.sequences[written.kept :], encoded)
-            self._rates.came(len(written.sequences), sum(entry.file_bytes for entry in encoded), time.monotonic())
+            self._recent.add(written.sequences[written.kept :], encoded)
+
+    def _complete(self, written: Written, is_last: bool) -> None:
+        """Tell who waits for these entries; `is_last` where the append thread found no more to write."""
+        self._remember(written)
+        if written.sequences:
             self.last_sequence = written.sequences[-1]
-            self._arrived.set()
         position = written.kept
         for pending in written.batch:
             position += len(pending.entries)
-            self._unspooled_bytes -= pending.size_bytes
+            self._waiting.ended(pending)
             if pending.future.cancelled():
                 continue
             if written.failure is None:
                 pending.future.set_result(written.sequences[position - 1] if position else self.last_sequence)
             else:
                 pending.future.set_exception(written.failure)
+        if written.sequences:
+            # behind the futures: the writer would go before whoever waits for the disk
+            self._arrived.set()
         if written.failure is None:
             self._reported = None
         elif self._reported != str(written.failure):
             self._reported = str(written.failure)
             self._report(str(written.failure))
+        if is_last:
+            self._rest()
+        self._loop.call_soon(self._settle, written, is_last)
 
     def _report(self, line: str) -> None:
         if self._on_failure is not None:
@@ -274,7 +275,7 @@ class Spool:
 
     def _go_on_rescuing(self) -> None:
         if self._store.damaged and not self._is_ending:
-            self._write_thread.submit(self._rescue)
+            self._write_thread.do(self._rescue)
 
     def _rescue(self) -> None:
         """Take over a part of a damaged file, then let appends go first; runs in the append thread."""
@@ -287,7 +288,7 @@ class Spool:
             self._loop.call_soon_threadsafe(self._loop.call_later, _RETRY_S, self._go_on_rescuing)
             return
         if written is not None:
-            self._loop.call_soon_threadsafe(self._complete, written)
+            self._loop.call_soon_threadsafe(self._complete, written, False)
         if self._store.damaged:
             self._loop.call_soon_threadsafe(self._go_on_rescuing)
         else:
@@ -356,16 +357,6 @@ class Spool:
             self._rates.left(sequence - self._acknowledged, time.monotonic())
         self._acknowledged = self._appender.acknowledged = max(self._acknowledged, sequence)
         self._recent.forget(sequence)
-
-    def claimed(self, watermark: int, predecessors: Sequence[uuid.UUID]) -> None:
-        """The database has everything up to the watermark, nothing above it, and nothing is on its way.
-
-        Args:
-            watermark: a sequence.
-            predecessors: those of `lineage` whose watermarks this one has taken in.
-        """
-        self._appender.claimed.update(predecessors)
-        self._appender.handing.claimed(watermark)
 
     async def take_back(self, sequence: int) -> int:
         """Keep what comes after `sequence` although it was acknowledged: the database has it no longer.

@@ -7,9 +7,8 @@ import json
 import sqlite3
 import time
 import uuid
-import zlib
 from collections.abc import Iterable, Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -31,23 +30,19 @@ from recorder.spool.file import (
     raw,
     replace_file,
 )
+from recorder.spool.log import WriteAheadLog
+from recorder.spool.reader import SpoolReader
 from recorder.spool.room import Room, Shed
-from recorder.spool.stored_entry import PAGE_BYTES, EncodedEntry, SpoolDepth, SpooledEntry, bytes_in_file, decoded
+from recorder.spool.stored_entry import PAGE_BYTES, EncodedEntry, SpoolDepth, SpooledEntry, bytes_in_file
 from recorder.spool.tail import FORGOTTEN, Tail
 
 __all__ = ["FILE_FORMAT", "EncodedEntry", "SpoolDepth", "SpoolStore", "SpooledEntry"]
 
-_LOG_SHARE: Final = 8
-"""The write-ahead log may take this part of the limit; it is counted as part of the file."""
-_LEAST_LOG_BYTES: Final = 512 * 1024
-"""A transaction that sheds writes some eighty pages, and the index of the log takes eight."""
-_MOST_LOG_BYTES: Final = 16 * 1024 * 1024
-_MOST_HEADER_BYTES: Final = 4 * 1024 * 1024
-"""Headers that one reading brings, at most: tombstones have no rows, but many counts."""
 _FAR_BYTES: Final = 4 * 1024 * 1024
 """With so much room left nothing has to be shed, and the pages in use need not be asked for, which takes 0.05 ms."""
-_FRAME_BYTES: Final = 5 * (PAGE_BYTES + 24)
-"""What a transaction adds to the log beside its entries, about."""
+
+
+_UNCLAIMED: Final = "unclaimed_from"
 
 
 class SpoolStore:
@@ -61,6 +56,8 @@ class SpoolStore:
         shed_entries: entries shed since the file was opened.
         set_aside: where a damaged file was put when this one was opened; None where all was well.
         damaged: files that were set aside and are still to be taken over, the oldest first.
+        unclaimed_from: the last sequence as the file was opened, by the first process that has opened it since the
+            stream was claimed; nothing above it can be in the database. None once the claim of this process is kept.
         unhanded: sequence above which nothing was ever handed to the database, as the last start of this file left it;
             None where it did not say.
     """
@@ -79,14 +76,12 @@ class SpoolStore:
         self.path = path
         self.max_bytes = max_bytes
         self.shed_entries = 0
-        self._unchecked_bytes = 0
-        self._log_bytes = min(max(max_bytes // _LOG_SHARE, _LEAST_LOG_BYTES), _MOST_LOG_BYTES)
-        self._most_used_bytes = max(0, max_bytes - self._log_bytes)
-        self._check_bytes = self._log_bytes // 16
+        self._log = WriteAheadLog(max_bytes)
+        self._most_used_bytes = max(0, max_bytes - self._log.max_bytes)
         self._keep_bytes = min(keep_bytes, self._most_used_bytes // 4)
         self._writer, kept, self.set_aside = open_file(path)
         try:
-            self._reader = connect(path)
+            self._reader = SpoolReader(connect(path))
             self._begin(kept)
         except BaseException:
             self._writer.close()
@@ -98,8 +93,7 @@ class SpoolStore:
         self.predecessors: Sequence[uuid.UUID] = predecessors_of(kept)
         self.damaged: list[DamagedFile] = damaged_of_json(kept.get("damaged", "[]"))
         self._state = kept["state"]
-        self._writer.execute(f"PRAGMA journal_size_limit = {self._log_bytes}")
-        self._writer.execute(f"PRAGMA wal_autocheckpoint = {self._log_bytes // PAGE_BYTES // 8}")
+        self._log.bound(self._writer)
         newest, entries, size = self._writer.execute(
             "SELECT max(sequence), count(*), coalesce(sum(bytes), 0) FROM entries"
         ).fetchone()
@@ -115,9 +109,19 @@ class SpoolStore:
         unhanded, marked_at = json.loads(kept.get("unhanded", "[null, null]"))
         # an older release that wrote since has handed out what it liked
         self.unhanded: int | None = unhanded if marked_at == self.last_sequence else None
+        self.unclaimed_from: int | None = self._unclaimed_from(kept)
         name_run_events(self._writer)
         self._known_bytes = self.used_bytes
         self._room = Room(self._writer, limit_bytes=self._most_used_bytes, used_bytes=lambda: self.used_bytes)
+
+    def _unclaimed_from(self, kept: dict[str, str]) -> int:
+        since, marked_at = json.loads(kept.get(_UNCLAIMED, "[null, null]"))
+        if since is not None and marked_at == self.last_sequence:
+            return int(since)
+        # claimed by the one before, or an older release wrote since, which claims without a word here
+        with suppress(sqlite3.OperationalError), self._writer:  # a full disk: then the next append keeps it
+            keep(self._writer, {_UNCLAIMED: json.dumps([self.last_sequence, self.last_sequence])})
+        return self.last_sequence
 
     def _sequence_before(self) -> int:
         row = self._writer.execute("SELECT seq FROM sqlite_sequence WHERE name = 'entries'").fetchone()
@@ -166,18 +170,18 @@ class SpoolStore:
         """
         [pages] = self._writer.execute("PRAGMA page_count").fetchone()
         self._room.limit_bytes = min(self._most_used_bytes, pages * PAGE_BYTES + more_bytes)
-        self._check_bytes = min(self._check_bytes, more_bytes // 2)
+        self._log.stay_within(more_bytes)
         self.bring_in_log()
 
     def may_grow(self) -> None:
         """The disk has room again."""
         self._room.limit_bytes = self._most_used_bytes
-        self._check_bytes = self._log_bytes // 16
+        self._log.may_grow()
 
     @property
     def most_bytes(self) -> int:
         """What one transaction should hold at most, so that the log keeps its share."""
-        return self._log_bytes // 8
+        return self._log.most_bytes
 
     def is_short(self, entries: Sequence[EncodedEntry]) -> bool:
         """Whether something must be shed for these."""
@@ -234,7 +238,7 @@ class SpoolStore:
         self.shed_entries += shed.entries
         self.acknowledged = max(self.acknowledged, acknowledge)
         self._known_bytes += needed_bytes
-        self._unchecked_bytes += added + _FRAME_BYTES
+        self._log.wrote(added)
         if state is not None:
             self._state = state
         if sequences:
@@ -246,6 +250,8 @@ class SpoolStore:
             self._writer.execute("UPDATE spool SET value = ? WHERE key = 'state'", (state,))
         if unhanded is not None:
             keep(self._writer, {"unhanded": json.dumps([unhanded, last_sequence])})
+        if self.unclaimed_from is not None:
+            keep(self._writer, {_UNCLAIMED: json.dumps([self.unclaimed_from, last_sequence])})
 
     def _insert(self, entry: EncodedEntry) -> int:
         cursor = self._writer.execute(
@@ -286,6 +292,18 @@ class SpoolStore:
             self._writer.execute("DELETE FROM spool WHERE key = 'unhanded'")
         self.unhanded = None
 
+    def keep_claim(self) -> None:
+        """What comes from now on may be in the database under its number; durable when this returns."""
+        with self._writer:
+            self._writer.execute("DELETE FROM spool WHERE key = ?", (_UNCLAIMED,))
+        self.unclaimed_from = None
+
+    def follow(self, stream_id: uuid.UUID) -> None:
+        """Go on as another stream, of which the database knows where it begins; durable when this returns."""
+        with self._writer:
+            keep(self._writer, {"stream_id": str(stream_id), "predecessors": "[]"})
+        self.stream_id, self.predecessors = stream_id, []
+
     def forget_predecessors(self, streams: Iterable[uuid.UUID]) -> None:
         """The watermark of this stream counts from now on, and those of these streams no more."""
         gone = set(streams)
@@ -323,43 +341,15 @@ class SpoolStore:
 
     def checkpoint_if_due(self) -> None:
         """Bring the log into the file when it has grown, where no append waits for it; what fails is tried again."""
-        if self._unchecked_bytes < self._check_bytes:
-            return
-        self.bring_in_log()
+        self._log.bring_in_if_due(self._writer)
 
     def bring_in_log(self) -> None:
         """Bring the log into the file, as far as the disk and who reads allow."""
-        self._unchecked_bytes = 0
-        with suppress(sqlite3.Error), closing(self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)")) as cursor:
-            cursor.fetchall()
+        self._log.bring_in(self._writer)
 
     def peek(self, *, after: int, max_rows: int, max_entries: int = 5000) -> list[SpooledEntry]:
-        """Read entries in order without removing them; may run in another thread than `append`.
-
-        Args:
-            after: only sequences above this one.
-            max_rows: stop before the rows of the entries pass this number, but return at least one entry.
-            max_entries: return at most this many.
-        """
-        found: list[SpooledEntry] = []
-        rows_found = headers_found = 0
-        cursor = self._reader.execute(
-            "SELECT sequence, row_count, header_checksum, rows_checksum, header, rows FROM entries "
-            "WHERE sequence > ? ORDER BY sequence LIMIT ?",
-            (after, max_entries),
-        )
-        # an open cursor would hold on to the file as it was then
-        with closing(cursor):
-            for sequence, row_count, header_checksum, rows_checksum, header, rows in cursor:
-                headers_found += len(header)
-                if found and (rows_found + row_count > max_rows or headers_found > _MOST_HEADER_BYTES):
-                    break
-                rows_found += row_count
-                entry = decoded(sequence, header, rows, row_count=row_count, header_checksum=header_checksum)
-                if entry.rows and zlib.crc32(rows) != rows_checksum:
-                    entry = entry.tombstone("damaged")
-                found.append(SpooledEntry(sequence=sequence, entry=entry))
-        return found
+        """Read entries in order, see `SpoolReader.peek`; may run in another thread than `append`."""
+        return self._reader.peek(after=after, max_rows=max_rows, max_entries=max_entries)
 
     def begin_anew(self, reason: str, *, acknowledged: int, known: Sequence[RawEntry]) -> "SpoolStore":
         """Close this file, which is damaged, put it aside and follow on with a new one under its name.

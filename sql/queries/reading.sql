@@ -37,13 +37,24 @@ SELECT run.id, machine.name AS machine, run.kind, run.recipe, run.operator, run.
  LIMIT $3::int;
 
 -- name: recipe_statistics
--- What the completed runs of a recipe ($2) on a machine ($1) have in common, by step (-1 for the whole run).
-SELECT statistics.step, statistics.parameter_id, component.name AS component, parameter.name AS parameter,
+-- What the completed runs of a recipe ($2) on a machine ($1) have in common, over the whole run (its step is NULL) and,
+-- where $3, in each step too.
+SELECT nullif(statistics.step, -1) AS step, statistics.parameter_id, component.name AS component, parameter.name AS parameter,
        parameter.unit, statistics.runs, statistics.points, statistics.good_points, statistics.mean,
-       statistics.deviation_between_runs, statistics.value_min, statistics.value_max, statistics.last_run_at
+       statistics.deviation_between_runs, statistics.value_min AS lowest, statistics.value_max AS highest,
+       statistics.last_run_at
   FROM recipe_statistics statistics
   JOIN machines machine ON machine.id = statistics.machine_id
   JOIN component_parameters parameter ON parameter.id = statistics.parameter_id
   JOIN machine_components component ON component.id = parameter.component_id
- WHERE machine.name = $1::text AND statistics.recipe = $2::text
+ WHERE machine.name = $1::text AND statistics.recipe = $2::text AND ($3::boolean OR statistics.step = -1)
  ORDER BY statistics.step, component.name, parameter.name;
+
+-- name: recipes_with_statistics
+-- The recipes of a machine ($1) of which a run was completed and summarised, the one that ran last first.
+SELECT statistics.recipe, max(statistics.runs) AS runs, max(statistics.last_run_at) AS last_run_at
+  FROM recipe_statistics statistics
+  JOIN machines machine ON machine.id = statistics.machine_id
+ WHERE machine.name = $1::text AND statistics.step = -1
+ GROUP BY statistics.recipe
+ ORDER BY last_run_at DESC, statistics.recipe;

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import signal
 import subprocess
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -72,11 +71,6 @@ class ApiProcess(AbstractContextManager["ApiProcess"]):
         """A client of it, with a token."""
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         return httpx.Client(base_url=self.url, headers=headers, timeout=DEADLINE_S, trust_env=False, **options)
-
-    def ask_to_end(self) -> None:
-        """Send SIGTERM."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGTERM)
 
     def wait(self) -> int:
         """Wait until it has ended, and return its exit status."""

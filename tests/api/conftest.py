@@ -14,9 +14,11 @@ from pydantic import SecretStr
 
 from recorder.api.app import make_app
 from recorder.api.context import open_context
+from recorder.api.daemon_links import COMMAND_S
 from recorder.api.tokens import Role, Tokens
 from recorder.config.api import ApiConfig
-from recorder.config.file import Config, DatabaseConfig, RecorderConfig
+from recorder.config.database import DatabaseConfig
+from recorder.config.file import Config, RecorderConfig
 from tests import folders
 from tests.api.api_process import ApiProcess
 from tests.console.daemon import Daemon, make_definitions
@@ -115,9 +117,11 @@ def make_config(short_directory: Path) -> Callable[..., Config]:
 
 
 @asynccontextmanager
-async def client_of(config: Config, *, host: str = "localhost:8020") -> AsyncIterator[httpx.AsyncClient]:
+async def client_of(
+    config: Config, *, host: str = "localhost:8020", command_s: float = COMMAND_S
+) -> AsyncIterator[httpx.AsyncClient]:
     """A client of an api in this very process."""
-    async with open_context(config) as context:
+    async with open_context(config, command_s=command_s) as context:
         transport = httpx.ASGITransport(make_app(context), raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url=f"http://{host}") as client:
             yield client

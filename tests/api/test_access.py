@@ -1,5 +1,6 @@
 """Who may do what: readers, operators, strangers; on loopback and elsewhere."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Final
 
@@ -95,6 +96,29 @@ async def test_a_set_value_that_does_not_hold_is_no_success(make_config: MakeCon
         answer = await client.post("/api/set-values", headers=headers, json=step)
     assert answer.status_code == 409
     assert (answer.json()["done"], answer.json()["results"][0]["outcome"]) == (False, "refused")
+
+
+@pytest.mark.parametrize("how", ["too late", "gone"])
+async def test_a_step_whose_answer_does_not_come_is_no_failure_either(
+    make_config: MakeConfig, daemon: Daemon, how: str
+) -> None:
+    """504 without Retry-After: it may have been written; the line says so, and where to look before trying again."""
+    config = make_config()
+    headers = bearer(Tokens(config.token_file).create("Ada", Role.OPERATOR))
+    daemon.set_hangs = True
+    step = {"values": {"Heater/temperature_set": 150}, "reason": "warmer"}
+    async with client_of(config, command_s=0.2 if how == "too late" else 60) as client:
+        async with daemon.serving():
+            asked = asyncio.create_task(client.post("/api/set-values", headers=headers, json=step))
+            async with asyncio.timeout(20):
+                await daemon.set_came.wait()
+                if how == "too late":
+                    await asyncio.wait({asked})
+        answer = await asked
+        away = await client.post("/api/set-values", headers=headers, json=step)
+    assert (answer.status_code, "retry-after" in answer.headers) == (504, False)
+    assert "whether 'set' was carried out is not known; see what the tool holds" in answer.json()["detail"]
+    assert (away.status_code, away.headers["retry-after"]) == (503, "1"), "nothing was sent"
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,8 @@ pytestmark = pytest.mark.timeout(240)
 DEPLOY = Path(__file__).parents[2] / "deploy"
 AWAY = "ald_recorder_up 0.0"
 EXPECTED = """
-    up info run_in_progress slots_total lost_rows_total stage_latency_seconds_bucket event_loop_lag_seconds device_up
+    up info run_in_progress slots_total shed_slots_total lost_rows_total stage_latency_seconds_bucket
+    event_loop_lag_seconds device_up
     device_round_trip_seconds spool_bytes spool_max_bytes spool_entries spool_time_to_full_seconds
     spool_time_to_drain_seconds spool_shed_entries_total writer_up writer_rows_total quarantined_rows_total
     pool_connections pool_max_connections set_value_cache_hits_total set_value_cache_misses_total

@@ -90,7 +90,7 @@ def test_everything_is_told_in_base_units() -> None:
         ("slots_total", "late"): 2,
         ("slots_total", "failed"): 8,
         ("slots_total", "skipped"): 1,
-        ("slots_total", "shed"): 6,
+        ("shed_slots_total",): 6,
         ("lost_rows_total",): 7,
         ("device_up", "plc"): 0,
         ("device_up", "hot"): 1,

@@ -14,9 +14,10 @@ import pytest
 from recorder.api.errors import NotFoundError
 from recorder.api.run_cursor import MOST_ID, RunCursor
 from recorder.api.run_history import RunHistory, RunQuestion
-from recorder.api.run_listener import RunListener
+from recorder.api.run_listener import run_notices
 from recorder.cli.fault_lab.proxy import Proxy
 from recorder.database import Database, DatabaseSettings, connect_once
+from recorder.database.notices import Hearing
 from tests.api.histories import LONG_RUN, MACHINE, OPEN_RUN, OTHER_RUN, RUNS, fill
 
 END = datetime(9999, 1, 1, tzinfo=UTC)
@@ -56,8 +57,7 @@ class Bench:
         self.connection = connection
         self.goes_on = asyncio.Event()
         self.goes_on.set()
-        self.listener = RunListener(
-            history,
+        hearing = Hearing(
             dsn=proxy.url,
             schema="ald",
             machine=MACHINE,
@@ -66,6 +66,7 @@ class Bench:
             check_within_s=2.0,
             sleep=self._pause,
         )
+        self.listener = run_notices(history, hearing)
 
     async def _pause(self, _seconds: float) -> None:
         await self.goes_on.wait()
@@ -195,6 +196,25 @@ async def test_a_new_run_is_in_the_list_at_once(bench: Bench) -> None:
     )
     async with asyncio.timeout(20):
         while await bench.ids(limit=1) != [100]:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+async def test_a_note_on_a_run_that_is_over_is_shown_at_once(bench: Bench) -> None:
+    """The document of a closed run is kept for an hour; of the notes it tells who wrote each, and when."""
+    write = (
+        "INSERT INTO recorder_events (recorder, occurred_at, kind, process_id, detail)"
+        " VALUES (0, $1, 'run_note', $2, jsonb_build_object('by', 'Ada', 'text', $3::text))"
+    )
+    noon = datetime(2026, 11, 2, 12, tzinfo=UTC)
+    assert json.loads((await bench.history.document(LONG_RUN)).body)["notes"] == []
+    await bench.connection.execute(write, noon.replace(hour=13), LONG_RUN, "still hot")
+    await bench.connection.execute(write, noon, LONG_RUN, "valve 3 is slow")
+    expected = [
+        {"at": "2026-11-02T12:00:00Z", "by": "Ada", "text": "valve 3 is slow"},
+        {"at": "2026-11-02T13:00:00Z", "by": "Ada", "text": "still hot"},
+    ]
+    async with asyncio.timeout(20):
+        while json.loads((await bench.history.document(LONG_RUN)).body)["notes"] != expected:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
 

@@ -11,7 +11,8 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from recorder.config.file import Config, DatabaseConfig, RecorderConfig
+from recorder.config.database import DatabaseConfig
+from recorder.config.file import Config, RecorderConfig
 from recorder.database import connect_once
 from tests.api.conftest import client_of
 from tests.api.histories import LONG_POINTS, LONG_RUN, OPEN_RUN, OTHER_RUN, RUNS, fill
@@ -136,6 +137,22 @@ async def test_who_has_the_content_is_not_sent_it_again(client: httpx.AsyncClien
             again = await asked.get(url, headers={"If-None-Match": f'"other", {etag}'})
             assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", etag)
             assert (await asked.get(url, headers={"If-None-Match": '"other"'})).content == answer.content
+
+
+async def test_the_completed_runs_of_a_recipe_have_statistics(client: httpx.AsyncClient, config: Config) -> None:
+    """Over the whole run, and by step where asked for; of a recipe that never ran there are none."""
+    connection = await connect_once(config.require_dsn(), schema="ald")
+    await connection.execute("SELECT refresh_recipe_statistics()")
+    await connection.close()
+    recipes = (await client.get("/api/recipes")).json()["recipes"]
+    assert recipes == [{"recipe": "HfO2", "runs": 1, "last_run_at": "2026-11-01T02:00:00Z"}]
+    asked = {"recipe": "HfO2"}
+    [whole] = (await client.get("/api/recipes/statistics", params=asked)).json()["statistics"]
+    assert (whole["step"], whole["parameter"], whole["mean"]) == (None, "pressure", 2.0)
+    by_step = (await client.get("/api/recipes/statistics", params={**asked, "steps": True})).json()["statistics"]
+    assert [one["step"] for one in by_step] == [None, 1]
+    never = await client.get("/api/recipes/statistics", params={"recipe": "no/such"})
+    assert (never.status_code, "/api/recipes lists them" in never.json()["detail"]) == (404, True)
 
 
 async def test_points_come_in_the_format_that_is_asked_for(client: httpx.AsyncClient) -> None:

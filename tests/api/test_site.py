@@ -1,6 +1,7 @@
 """The api beside a real recorder, tool and database."""
 
 import json
+import os
 import subprocess
 import sys
 from typing import Final
@@ -8,6 +9,7 @@ from typing import Final
 import httpx
 import pytest
 
+from recorder.cli.app import WATCHER_NICENESS
 from tests.api.api_process import DEADLINE_S, read_events
 from tests.api.conformance import hold_to_document
 from tests.api.conftest import Site
@@ -26,6 +28,11 @@ def test_the_api_does_what_its_document_says(site: Site) -> None:
     """Any request, right or wrong, gets an answer that the document knows, of the shape that it says, and never 500."""
     held = hold_to_document(site.api.url, site.operator_token, examples=8)
     assert {"GET /api/status", "GET /api/values", "POST /api/runs/start", "POST /api/set-values"} <= set(held)
+
+
+def test_the_api_yields_to_the_recorder(site: Site) -> None:
+    """Its process is less urgent than any that was started as usual."""
+    assert os.getpriority(os.PRIO_PROCESS, site.api.pid) >= WATCHER_NICENESS
 
 
 def test_a_run_by_hand_carries_the_name_of_the_token(site: Site) -> None:
@@ -80,6 +87,7 @@ async def test_a_value_that_changes_in_the_tool_is_streamed(site: Site) -> None:
     assert any(kind == "changes" and 0 < rows < 192 for kind, rows in heard)
 
 
+@pytest.mark.alone
 def test_no_slot_is_missed_whatever_clients_do(site: Site) -> None:
     """Floods, connections that say nothing, rubbish, huge bodies, deaf streams: the recorder is another process.
 

@@ -48,14 +48,12 @@ class Driven:
 
     async def until_told(self, text: str) -> None:
         """Wait for a notification with this text; on the screen its lines stand among others."""
-        told: list[str] = []
-        try:
-            async with asyncio.timeout(DEADLINE_S):
-                while not any(text in message for message in told):
-                    await self.pilot.pause(0.02)
-                    told = [notification.message for notification in self.app._notifications]
-        except TimeoutError:
-            raise AssertionError(f"{text!r} was not told, but {told}; the screen says:\n{self.screen}") from None
+
+        def told() -> list[str]:
+            return [notification.message for notification in self.app._notifications]
+
+        if not await self.comes(lambda: any(text in message for message in told())):
+            raise AssertionError(f"{text!r} was not told, but {told()}; the screen says:\n{self.screen}")
 
     def _says(self, texts: tuple[str, ...], without: str | None) -> bool:
         """Whether the screen has these, wherever its lines break."""
@@ -64,13 +62,18 @@ class Driven:
 
     async def until(self, *texts: str, without: str | None = None) -> str:
         """Wait until all of these are on the screen, and return it."""
-        try:
-            async with asyncio.timeout(DEADLINE_S):
-                while not self._says(texts, without):
-                    await self.pilot.pause(0.02)
-        except TimeoutError:
-            raise AssertionError(f"{texts} did not come; the screen says:\n{self.screen}") from None
+        if not await self.comes(lambda: self._says(texts, without)):
+            raise AssertionError(f"{texts} did not come; the screen says:\n{self.screen}")
         return self.screen
+
+    async def comes(self, is_there: Callable[[], bool]) -> bool:
+        """Wait until it is there, and say whether it came; a pilot that is cancelled in a pause leaves tasks behind."""
+        end = asyncio.get_running_loop().time() + DEADLINE_S
+        while not is_there():
+            if asyncio.get_running_loop().time() > end:
+                return False
+            await self.pilot.pause(0.02)
+        return True
 
 
 @pytest.fixture
@@ -87,7 +90,11 @@ def console(daemon: Daemon) -> Console:
     async def opened(*, size: tuple[int, int] = (80, 24), **options: Any) -> AsyncIterator[Driven]:
         app = ConsoleApp(daemon.path, **options)
         async with app.run_test(size=size, notifications=True) as pilot:
-            yield Driven(app=app, pilot=pilot)
+            try:
+                yield Driven(app=app, pilot=pilot)
+            finally:
+                # as Textual does where the console is left by a key, so that no answer finds half of its widgets gone
+                app.workers.cancel_all()
 
     return opened
 

@@ -1,5 +1,6 @@
 """A daemon without a tool: the real control socket and the real answers, about values that a test sets."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
@@ -60,7 +61,11 @@ def make_definitions(count: int) -> DefinitionSet:
 
 @dataclass(kw_only=True)
 class Daemon:
-    """What it says, for a test to change."""
+    """What it says, for a test to change.
+
+    Attributes:
+        gates: what is waited for before a command is answered.
+    """
 
     path: Path
     definitions: DefinitionSet
@@ -83,8 +88,11 @@ class Daemon:
     asked: list[Mapping[str, Any]] = field(default_factory=list)
     status_changes: dict[str, Any] = field(default_factory=dict)
     without: frozenset[str] = frozenset()
+    gates: dict[str, asyncio.Event] = field(default_factory=dict)
     latest: dict[str, LatestScan] = field(default_factory=dict)
     set_outcome: str = "done"
+    set_came: asyncio.Event = field(default_factory=asyncio.Event)
+    set_hangs: bool = False
     alarms: dict[str, tuple[AlarmDefinition, Alarm]] = field(default_factory=dict)
     notes: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
 
@@ -142,6 +150,8 @@ class Daemon:
         def noted(command: str, answer: Handler) -> Handler:
             async def handler(request: Mapping[str, Any]) -> Any:
                 self.asked.append(request)
+                if command in self.gates:
+                    await self.gates[command].wait()
                 return await answer(request)
 
             return handler
@@ -337,6 +347,9 @@ class Daemon:
         return {"from_us": request["from_us"], "to_us": request["to_us"], "parts": request["parts"], "series": series}
 
     async def _set(self, request: Mapping[str, Any]) -> Sequence[dict[str, Any]]:
+        self.set_came.set()
+        if self.set_hangs:
+            await asyncio.Event().wait()
         ((name, value),) = request["values"].items()
         before = float(self.values[self.row(name)])
         if self.set_outcome == "done":

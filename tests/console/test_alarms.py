@@ -1,5 +1,7 @@
 """Alarms on the console: seen at once, in words, and answered by keys and by mouse."""
 
+import asyncio
+
 import pytest
 from textual.widgets import Input
 
@@ -90,6 +92,20 @@ async def test_an_alarm_that_is_over_goes_when_it_is_acknowledged(alarmed: Daemo
     await live.until("● no alarm stands")
     await live.press("enter")
     await live.until("offset us: 12")
+
+
+async def test_the_head_says_what_the_rows_below_it_say(alarmed: Daemon, live: Driven) -> None:
+    """Also while the recorder has told that no alarm stands, and has not yet told which do."""
+    await live.press("6")
+    await live.until("alarms: 2 unacknowledged", "pressure too high")
+    gate = alarmed.gates["alarms"] = asyncio.Event()
+    alarmed.alarms.clear()
+    await live.press("1")
+    await live.until("alarms ● none stands")
+    await live.press("6")
+    await live.until("alarms: 2 unacknowledged", "pressure too high", without="no alarm stands")
+    gate.set()
+    await live.until("● no alarm stands", without="pressure too high")
 
 
 async def test_an_alarm_is_shelved_for_some_minutes_and_comes_back(alarmed: Daemon, live: Driven) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from hal.health import DeviceState
 from recorder.console.board import Board
 from recorder.console.overview import overview_lines
 from recorder.console.picture import StatusPicture, parse
@@ -111,3 +112,57 @@ def test_without_unicode_only_ascii_is_drawn(width: int) -> None:
         lines = [line.plain for line in overview_lines(board, width, glyphs)]
         assert max(map(len, lines)) <= width
         assert "".join(lines).isascii() == (glyphs is ASCII)
+
+
+async def test_every_view_says_that_samples_wait_in_the_spool(daemon: Daemon, console: Console) -> None:
+    """Live and on this disk, though the database is away; the Overview says for how long there is room."""
+    daemon.status_changes = {
+        "writer": {"state": "away", "last_error": "database x at y is not reachable; check that it runs", "rows": 9},
+        "spool": {"entries": 4, "bytes": 5_000, "max_bytes": 10_000, "time_to_full_s": 7_200, "time_to_drain_s": None},
+    }
+    async with daemon.serving(), console() as driven:
+        await driven.until(
+            "LIVE, spools", "away: samples are kept in the spool, which has room for 2 h", "check that it runs"
+        )
+        for key in "23456":
+            await driven.press(key)
+            await driven.until("LIVE, spools")
+        daemon.status_changes = {}
+        await driven.until("● LIVE", without="spools")
+
+
+async def test_every_view_says_that_no_device_answers(daemon: Daemon, console: Console) -> None:
+    """Nothing of the tool is live then, nor is known whether it is idle."""
+    daemon.process = {"process_id": 78, "kind": "idle"}
+    daemon.device_state = DeviceState.BACKING_OFF
+    async with daemon.serving(), console() as driven:
+        await driven.until("✕ NO DEVICE", "the tool is not heard", without="LIVE")
+        for key in "23456":
+            await driven.press(key)
+            await driven.until("✕ NO DEVICE")
+        daemon.device_state = DeviceState.CONNECTED
+        await driven.until("● LIVE")
+
+
+def test_one_device_of_several_that_is_away_or_frozen_is_named_for_what_it_is() -> None:
+    """The rest of the screen is live."""
+    board = Board()
+    devices = [{"name": "plc", "state": "connected"}, {"name": "gauge", "state": "backing_off"}]
+    status = {"state": "recording", "machine": "x", "writer": {"state": "away"}}
+    board.take_status(parse(StatusPicture, {**status, "devices": devices}))
+    assert board.trouble == "device away"
+    board.take_status(parse(StatusPicture, {**status, "devices": [{**devices[0], "frozen": True}]}))
+    assert board.trouble == "frozen"
+    board.take_status(parse(StatusPicture, {**status, "devices": devices[:1]}))
+    assert board.trouble == "spools"
+
+
+async def test_nothing_of_a_lost_recorder_stays_green(daemon: Daemon, console: Console) -> None:
+    """What it said last is dim, whatever it was."""
+    async with console() as driven:
+        async with daemon.serving():
+            await driven.until("LIVE", "● connected")
+        await driven.until("LOST", "● connected")
+        lines = overview_lines(driven.app.board, 80, UNICODE)
+        assert {str(line.style) for line in lines} == {"dim"}
+        assert not any(line.spans for line in lines)

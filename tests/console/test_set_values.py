@@ -37,7 +37,7 @@ async def test_a_change_is_asked_confirmed_and_read_back(daemon: Daemon, live: D
     assert (asked["reason"], asked["during_recipe"]) == ("new recipe", False)
     assert asked["changed_by"]
     await live.press("enter")
-    await live.until("● temperature_set", "140.5")
+    await live.until("● Heater/temperature_set", "140.5")
 
 
 async def test_an_open_dialog_follows_the_tool(daemon: Daemon, live: Driven) -> None:

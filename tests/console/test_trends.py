@@ -7,7 +7,7 @@ import numpy as np
 from recorder.console.board import Band
 from recorder.console.trend import ClockAxis, LogAxis, PlainAxis, Window, band_line, points
 from recorder.console.words import UNICODE
-from tests.console.conftest import DEADLINE_S, Console, Driven
+from tests.console.conftest import Console, Driven
 from tests.console.daemon import Daemon
 
 NOW_US = 1_795_000_000_000_000
@@ -37,15 +37,31 @@ async def test_the_window_moves_zooms_and_follows_again(daemon: Daemon, live: Dr
     await live.until("2 min, held at")
     asked = len(daemon.asked_for("trend"))
     await live.press("left", "left", "left", "left", "left", "left", "left", "left")
-    async with asyncio.timeout(DEADLINE_S):
-        while len(daemon.asked_for("trend")) == asked:
-            await live.pilot.pause(0.02)
+    assert await live.comes(lambda: len(daemon.asked_for("trend")) > asked)
     await live.press("f")
     await live.until("2 min, follows")
     await live.press("l")
     await live.until("follows]", without="log")
     await live.press("c")
     await live.until("No parameter is drawn yet")
+
+
+async def test_history_comes_too_where_a_parameter_was_added_before_its_first_value(
+    daemon: Daemon, console: Console
+) -> None:
+    """What time it is in the tool is known by its values alone: until then nobody can ask for what was before."""
+    gate = daemon.gates["values"] = asyncio.Event()
+    async with daemon.serving(), console() as driven:
+        await driven.until("LIVE")
+        await driven.press("2")
+        await driven.until("chamber_pressure")
+        await driven.press("t", "3")
+        await driven.until("1 min, follows")
+        assert not daemon.asked_for("trend")
+        gate.set()
+        assert await driven.comes(lambda: bool(daemon.asked_for("trend")))
+    (asked,) = daemon.asked_for("trend")
+    assert abs(daemon.now_us - asked["to_us"]) < 60_000_000
 
 
 async def test_without_unicode_a_trend_is_plain_characters(daemon: Daemon, console: Console) -> None:
@@ -96,3 +112,12 @@ def test_axes_have_few_and_short_numbers() -> None:
     assert PlainAxis().get_ticks_and_labels(0.0, 1.0)[1] == ["0", "0.5", "1"]
     assert PlainAxis().get_ticks_and_labels(3.0, 3.0 + 1e-12)
     assert len(ClockAxis().get_ticks(1.795e9, 1.795e9 + 60)) <= 6
+
+
+async def test_what_is_named_beforehand_is_drawn_from_the_start(daemon: Daemon, console: Console) -> None:
+    """A name that the recorder does not know is passed over."""
+    named = ["Process/chamber_pressure", "No/such", "Heater/temperature_set"]
+    async with daemon.serving(), console(trends=named) as driven:
+        await driven.until("LIVE")
+        await driven.press("3")
+        await driven.until("Process/chamber_pressure 0.5 Torr", "Heater/temperature_set 1.5 °C", "1 min, follows")

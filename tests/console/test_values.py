@@ -1,7 +1,14 @@
 """The values: live where they are, never where they are not, found as one types, ten thousand as well as ten."""
 
+import asyncio
+from typing import Any
+
+import pytest
+
 from hal.health import DeviceState
+from hal.parameter import DataType, RegisterKind
 from hal.quality import Quality
+from recorder.definitions.definitions import Definition, DefinitionSet
 from tests.console.conftest import Console, Driven
 from tests.console.daemon import Daemon, make_definitions
 
@@ -11,10 +18,54 @@ async def test_a_value_is_shown_with_unit_set_value_quality_and_age(live: Driven
     await live.press("2")
     screen = await live.until("chamber_pressure", "31 of 31", "good")
     line = next(line for line in screen.splitlines() if "chamber_pressure" in line)
-    assert line.split() == ["●", "Pr…/chamber_pressure", "0.5", "Torr", "good", "<1", "s"]
+    assert line.split() == ["●", "Process/chamber_pressure", "0.5", "Torr", "good", "<1", "s"]
     line = next(line for line in screen.splitlines() if "temperature_set" in line)
     assert "d 120" in line
-    assert "█" in line, "far below the desired value"
+
+
+async def test_a_wide_terminal_draws_how_far_a_value_is_from_what_is_desired(daemon: Daemon, console: Console) -> None:
+    """As a bar to the left where it is too low."""
+    async with daemon.serving(), console(size=(120, 24)) as driven:
+        await driven.until("LIVE")
+        await driven.press("2")
+        screen = await driven.until("low high", "temperature_set", "good")
+        line = next(line for line in screen.splitlines() if "temperature_set" in line)
+        assert "█" in line, "far below the desired value"
+
+
+@pytest.mark.parametrize("key", ["2", "5"])
+@pytest.mark.parametrize("size", [(60, 16), (80, 24)])
+async def test_two_heaters_can_be_told_apart_on_a_small_terminal(
+    daemon: Daemon, console: Console, size: tuple[int, int], key: str
+) -> None:
+    """A set-value without its component would be changed on the wrong heater."""
+    fields: dict[str, Any] = {"register_kind": RegisterKind.HOLDING_REGISTER, "is_writable": True}
+    names = ("Precursor 1 Heater", "Precursor 2 Heater", "Precursor 12 Heater")
+    definitions = tuple(
+        Definition(id=at, component=name, name="temperature_set", address=2 * at, data_type=DataType.FLOAT32, **fields)
+        for at, name in enumerate(names, start=1)
+    )
+    heaters = Daemon(path=daemon.path, definitions=DefinitionSet(machine="Heaters", definitions=definitions))
+    async with heaters.serving(), console(size=size) as driven:
+        await driven.until("LIVE")
+        await driven.press(key)
+        screen = await driven.until("/temperature_set", "2.5")
+        shown = [line.split("/temperature_set")[0] for line in screen.splitlines() if "/temperature_set" in line]
+        assert [number for line in shown for number in line.split() if number.isdigit()] == ["1", "2", "12"], screen
+        assert all("Pre" in line for line in shown), screen
+
+
+async def test_rows_that_come_when_the_view_is_open_are_drawn_whole(daemon: Daemon, console: Console) -> None:
+    """The scroll bar that comes with them takes its room from the columns, not the unit from an age."""
+    gate = daemon.gates["parameters"] = asyncio.Event()
+    async with daemon.serving(), console() as driven:
+        await driven.until("LIVE")
+        await driven.press("2")
+        await driven.until("filter /", without="of 31")
+        gate.set()
+        screen = await driven.until("31 of 31", "chamber_pressure", "good")
+    line = next(line for line in screen.splitlines() if "chamber_pressure" in line)
+    assert line.split()[-3:] == ["good", "<1", "s"]
 
 
 async def test_a_change_is_drawn(daemon: Daemon, live: Driven) -> None:
@@ -28,26 +79,28 @@ async def test_a_change_is_drawn(daemon: Daemon, live: Driven) -> None:
 async def test_a_value_that_is_bad_is_in_brackets_with_the_word_why(daemon: Daemon, live: Driven) -> None:
     """And its last good one is kept, with its age."""
     await live.press("2")
-    await live.until("● Pr…/chamber_pressure")
+    await live.until("● Process/chamber_pressure")
     daemon.set("Process/chamber_pressure", 0.5, Quality.COMMUNICATION_FAILURE)
-    await live.until("✕ Pr…/chamber_pressure", "(0.5)", "no answer")
+    await live.until("✕ Process/chamber_pressure", "(0.5)", "no answer")
     daemon.set("Process/chamber_pressure", 2000.0, Quality.OUT_OF_RANGE)
-    await live.until("◐ Pr…/chamber_pressure", "2000", "range")
+    await live.until("◐ Process/chamber_pressure", "2000", "range")
     daemon.set("Process/chamber_pressure", 0.25, Quality.FROZEN)
-    await live.until("◐ Pr…/chamber_pressure", "(0.25)", "frozen")
+    await live.until("◐ Process/chamber_pressure", "(0.25)", "frozen")
 
 
 async def test_a_value_that_is_no_longer_scanned_looks_stale(daemon: Daemon, live: Driven) -> None:
     """The daemon answers, and its scans do not end."""
     await live.press("2")
-    await live.until("● Pr…/chamber_pressure")
+    await live.until("● Process/chamber_pressure")
     daemon.now_us += 12_000_000
-    await live.until("○ Pr…/chamber_pressure", "(0.5)", "stale", "12 s")
+    await live.until("○ Process/chamber_pressure", "(0.5)", "stale", "12 s")
 
 
 async def test_what_is_not_configured_says_so(live: Driven) -> None:
     """It has no value and no age."""
-    await live.press("2", "end")
+    await live.press("2")
+    await live.until("31 of 31")
+    await live.press("end")
     await live.until("Spare/not_configured", "not read")
 
 

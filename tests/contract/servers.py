@@ -1,5 +1,6 @@
 """The contract's device behind real Modbus: pymodbus's server over TCP, TLS, RTU over TCP and RTU on a terminal."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -31,6 +32,7 @@ class ModbusSubject:
     def __init__(self) -> None:
         self.order: list[int] = []
         self._holds: list[Hold] = []
+        self._held: list[Hold] = []
         self._short = False
         self._image: dict[int, list[int]] = {code: [0] * ADDRESSES for code in READ_FUNCTION_CODES.values()}
         # Without bit addressing pymodbus takes each coil for the first of sixteen that are all its own.
@@ -56,6 +58,10 @@ class ModbusSubject:
         await self._server.serve_forever(background=True)
 
     async def stop(self) -> None:
+        for hold in self._held:  # whatever the test did: pymodbus would leave the task of a request that is held
+            hold.set()
+        for _ in range(3):
+            await asyncio.sleep(0)
         await self._server.shutdown()  # type: ignore[no-untyped-call]
 
     async def connect(self) -> Link:
@@ -88,7 +94,8 @@ class ModbusSubject:
     ) -> ExcCodes | None:
         self.order.append(address)
         if self._holds:
-            await self._holds.pop(0).wait()
+            self._held.append(self._holds.pop(0))
+            await self._held[-1].wait()
         read_code = {5: 1, 15: 1, 6: 3, 16: 3}.get(function_code, function_code)
         image = self._image[read_code]
         if set_values is not None:

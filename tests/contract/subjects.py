@@ -11,7 +11,7 @@ from hal.parameter import RegisterKind
 ADDRESSES = 304
 """Each kind has the addresses 0…303; what lies behind is refused with exception 2."""
 
-REQUEST_TIMEOUT_S = 0.2
+REQUEST_TIMEOUT_S = 0.5
 
 
 class Hold(asyncio.Event):

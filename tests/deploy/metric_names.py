@@ -28,6 +28,7 @@ _GAUGES: Final = [
 ]
 _COUNTERS: Final = [
     "slots",
+    "shed_slots",
     "lost_rows",
     "device_errors",
     "spool_shed_entries",

@@ -50,7 +50,8 @@ class Peer:
     async def sends_no_more(self) -> bool:
         """Whether nothing comes for a while; what comes is lost."""
         try:
-            await asyncio.wait_for(self._reader.readexactly(1), 0.05)
+            async with asyncio.timeout(0.05):
+                await self._reader.readexactly(1)
         except TimeoutError:
             return True
         return False

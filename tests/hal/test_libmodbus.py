@@ -68,7 +68,8 @@ async def running(binary: Path, *arguments: str) -> AsyncIterator[int]:
         yield int(await process.stdout.readline())
     finally:
         process.stdin.close()
-        await asyncio.wait_for(process.wait(), 5)
+        async with asyncio.timeout(5):
+            await process.wait()
 
 
 @pytest.fixture(params=["tcp", "rtu"])

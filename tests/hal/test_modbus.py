@@ -172,7 +172,8 @@ async def test_a_wrong_answer_is_the_right_error_and_never_data(script: Script, 
     async with serving(script) as served:
         link = await served.connect()
         with pytest.raises(error, match=r"plc: read holding_register 0\.\.1: ") as caught:
-            await asyncio.wait_for(link.read(TWO), 1)
+            async with asyncio.timeout(4):
+                await link.read(TWO)
         assert type(caught.value) is error
         assert link.lost.is_set() is (error is not RefusedError)
         await link.close()
@@ -201,7 +202,8 @@ async def test_rubbish_is_malformed_at_once() -> None:
     async with serving(script) as served:
         link = await served.connect()
         with pytest.raises(MalformedError):
-            await asyncio.wait_for(link.read(TWO), 1)
+            async with asyncio.timeout(4):
+                await link.read(TWO)
         await link.close()
 
 
@@ -236,7 +238,8 @@ async def test_a_peer_that_goes_in_mid_request_is_noticed_at_once(lingering: boo
     async with serving(script) as served:
         link = await served.connect()
         with pytest.raises(NotConnectedError, match=r"closed by the device|reset by peer"):
-            await asyncio.wait_for(link.read(TWO), 1)
+            async with asyncio.timeout(4):
+                await link.read(TWO)
         assert link.lost.is_set()
         await link.close()
 
@@ -280,7 +283,8 @@ async def test_what_nobody_asked_for_ends_the_link() -> None:
     async with serving(script) as served:
         link = await served.connect()
         assert (await link.read(TWO)).data.tolist() == [1, 2]
-        await asyncio.wait_for(link.lost.wait(), 1)
+        async with asyncio.timeout(4):
+            await link.lost.wait()
         with pytest.raises(NotConnectedError, match="nobody asked for"):
             await link.read(TWO)
         await link.close()

@@ -136,7 +136,7 @@ async def test_a_request_without_an_answer_ends_them_all() -> None:
     """As on a single connection: a new one is trusted, this one is not."""
     async with serving(8) as device:
         settings = ModbusTcpSettings(
-            device="plc", host="127.0.0.1", port=device.port, connections=2, request_timeout_s=0.02
+            device="plc", host="127.0.0.1", port=device.port, connections=2, request_timeout_s=0.5
         )
         device.go.set()
         link = await tcp_link(settings)()

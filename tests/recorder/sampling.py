@@ -1,6 +1,7 @@
 """A sampler on a device in memory, with a real spool, and time that passes only while it sleeps or reads."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -226,6 +227,14 @@ async def bench(
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
+
+
+def slots(accounting: list[SlotCount]) -> Counter[tuple[str, str]]:
+    """Slots by outcome and cause."""
+    counted: Counter[tuple[str, str]] = Counter()
+    for count in accounting:
+        counted[count.outcome, count.cause] += count.slots
+    return counted
 
 
 def spread(interval_ms: int, first: int, end: int) -> list[SlotCount]:

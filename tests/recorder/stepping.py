@@ -10,12 +10,13 @@ from hal.backoff import Backoff
 from hal.device import Device
 from hal.memory import MemoryDevice
 from hal.parameter import DataType, Parameter, RegisterKind, WordOrder
+from recorder.config.writes import WriteRule, WritesConfig
 from recorder.definitions.definitions import Definition, DefinitionSet
 from recorder.errors import DatabaseUnreachableError
 from recorder.set_values.cache import SetValue, SetValues
 from recorder.set_values.parameter_step import ParameterSteps, Surroundings, WritableDevice
 from recorder.set_values.step import Step, StepResult
-from recorder.set_values.write_rules import RecipeState, WriteRule, WritesConfig
+from recorder.set_values.write_rules import RecipeState
 from recorder.spool.entry import Entry
 from recorder.spool.spool import Spool
 

@@ -10,8 +10,16 @@ from typing import Any
 
 import pytest
 
-from recorder.control import LONGEST_LINE, ask, serve, socket_address
-from recorder.errors import ConfigurationError, DaemonAwayError, OutsideError, RecorderError, SpoolError, UsageError
+from recorder.control import LONGEST_LINE, ask, refusal_of, serve, socket_address
+from recorder.errors import (
+    CommandUnknownError,
+    ConfigurationError,
+    DaemonAwayError,
+    OutsideError,
+    RecorderError,
+    SpoolError,
+    UsageError,
+)
 
 
 async def echo(request: Mapping[str, Any]) -> Any:
@@ -103,9 +111,17 @@ async def test_a_socket_that_a_killed_daemon_left_is_replaced(short_directory: P
 async def test_a_line_that_is_no_command_is_answered_with_those_that_are(path: Path, line: bytes) -> None:
     """And the connection goes on."""
     refused, answered = await say(path, line, b'{"command": "echo"}')
-    assert refused["exit_status"] == 2
+    assert (refused["exit_status"], refused["code"]) == (2, "not_a_command")
     assert refused["error"].endswith("one of echo, fail, refuse")
     assert answered == {"result": {"command": "echo"}}
+
+
+@pytest.mark.parametrize("code", [{"code": "not_a_command"}, {}])
+def test_a_daemon_without_a_command_is_known_by_its_code_and_an_older_one_by_its_words(code: dict[str, str]) -> None:
+    """Release 0.1 said it in words alone; any other refusal stays what it is."""
+    said = {"error": "not a command; expected one of status", "exit_status": 2, **code}
+    assert type(refusal_of(said)) is CommandUnknownError
+    assert type(refusal_of({"error": "not so", "exit_status": 2})) is UsageError
 
 
 async def test_a_line_beyond_all_bounds_is_refused(path: Path) -> None:
@@ -207,3 +223,23 @@ async def test_the_end_of_serving_ends_idle_conversations(short_directory: Path)
             await reader.readline()
         assert await reader.read() == b""
     writer.close()
+
+
+async def test_the_end_of_serving_ends_a_command_that_goes_on_without_a_trace(
+    short_directory: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A question to a database that hangs holds up no end of the recorder, and is no fault to be logged."""
+    begun = asyncio.Event()
+
+    async def hang(_request: Mapping[str, Any]) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    path = short_directory / "control.sock"
+    async with serve(path, {"hang": hang}):
+        asking = asyncio.create_task(ask(path, "hang"))
+        await begun.wait()
+    with pytest.raises(DaemonAwayError):
+        await asking
+    await asyncio.sleep(0)
+    assert not caplog.records

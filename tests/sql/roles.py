@@ -123,7 +123,8 @@ async def refused(connection: asyncpg.Connection, statement: str) -> bool:
     transaction = connection.transaction()
     await transaction.start()
     try:
-        await asyncio.wait_for(connection.execute(statement), 10)
+        async with asyncio.timeout(10):
+            await connection.execute(statement)
     except asyncpg.InsufficientPrivilegeError:
         return True
     else:

@@ -2,8 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
@@ -11,10 +10,10 @@ from typing import Any, Self
 import asyncpg
 import pytest
 
-from recorder.database import connect_once
 from recorder.database.migration import migrate
 from recorder.errors import DatabaseUnreachableError
 from tests.sql.migration_folder import migrations_until
+from tests.sql.sessions import session
 
 FIRST_DAY = date(2024, 5, 1)
 DAYS = 3
@@ -32,16 +31,6 @@ INDEX_STATE = """
      WHERE i.indrelid::regclass::text LIKE 'process_data_points%' ORDER BY 1, 3
 """
 PARENTS = ("idx_process_data_points_process_timestamp", "idx_process_data_points_timestamp_brin")
-
-
-@asynccontextmanager
-async def session(url: str) -> AsyncIterator[asyncpg.Connection]:
-    """A connection that looks at the schema."""
-    connection = await connect_once(url, schema="ald")
-    try:
-        yield connection
-    finally:
-        await connection.close()
 
 
 async def points_are_indexed(connection: asyncpg.Connection, partitions: int) -> bool:

@@ -5,8 +5,6 @@ on every later schema until that release is no longer one that anybody goes back
 """
 
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -15,10 +13,10 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from recorder.database import connect_once
 from recorder.database.migration import MigrationError, migrate, released_migrations
 from sql.named_query import load_queries
 from tests.sql.migration_folder import RELEASED, migrations_until
+from tests.sql.sessions import session
 
 BEFORE = load_queries(Path(__file__).parent / "release_0_1")
 LAST_BEFORE = "0006"
@@ -26,16 +24,6 @@ STREAM = UUID("5e3f1f8e-0000-4000-8000-000000000001")
 STARTED_US = 1_710_028_800_000_000
 RUN = 7
 COLUMNS = "SELECT table_name, column_name, data_type FROM information_schema.columns WHERE table_schema = 'ald'"
-
-
-@asynccontextmanager
-async def session(url: str) -> AsyncIterator[asyncpg.Connection]:
-    """A connection that looks at the schema."""
-    connection = await connect_once(url, schema="ald")
-    try:
-        yield connection
-    finally:
-        await connection.close()
 
 
 async def ask(connection: asyncpg.Connection, name: str, *arguments: object) -> list[dict[str, Any]]:

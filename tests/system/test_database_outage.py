@@ -14,7 +14,7 @@ from tests.system.processes import alive, family
 from tests.system.waiting import until
 
 OUTAGE_S = 10.0 if os.environ.get("ALD_LONG_TESTS") == "1" else 3.0
-INTERVAL_MS = 250
+INTERVAL_MS = 500
 
 
 @pytest.mark.timeout(120)

@@ -106,7 +106,7 @@ async def _over_midnight(plant: Plant, before_s: float, chance: Random) -> Findi
 SCENARIOS: Final = (
     Scenario(
         name="clock-step",
-        sentence="The wall clock that the recorder sees is stepped by 90 s, forth and back.",
+        sentence="The wall clock that the recorder sees is stepped by 90 s, back and forth.",
         promise="No row is lost or stored twice, time runs on evenly within the run, and each step is on record.",
         run=_clock_step,
     ),

@@ -6,7 +6,8 @@ from hal.parameter import DataType
 from hal.plan import PlanLimits
 from recorder.acquisition.recording import Roles
 from recorder.acquisition.setup import DeviceHooks, plan_devices, plan_limits, resolve_roles
-from recorder.config.file import Config, DeviceConfig, ProcessConfig
+from recorder.config.device import DeviceConfig
+from recorder.config.file import Config, ProcessConfig
 from recorder.definitions.definitions import DefinitionSet
 from recorder.errors import ConfigurationError
 from tests.recorder.definition_sets import definition

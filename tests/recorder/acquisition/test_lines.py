@@ -10,7 +10,8 @@ from pydantic import ValidationError
 
 from hal.errors import NotConnectedError
 from recorder.acquisition.lines import make_links
-from recorder.config.file import DeviceConfig, load
+from recorder.config.device import DeviceConfig
+from recorder.config.file import load
 from recorder.config.transport import TransportConfig
 from recorder.errors import ConfigurationError
 

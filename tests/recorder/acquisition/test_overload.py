@@ -11,7 +11,7 @@ from hal.plan import plan_reads
 from recorder.acquisition.device_watch import DeviceWatch, WatchSettings
 from recorder.acquisition.overload import fit, measure_round_trip_ms
 from recorder.acquisition.setup import PlannedDevice
-from recorder.config.file import DeviceConfig
+from recorder.config.device import DeviceConfig
 from recorder.errors import ConfigurationError
 from tests.hal.parameters import holding
 
@@ -70,6 +70,15 @@ def test_degrade_makes_it_slower_until_it_fits() -> None:
     assert "read every 30 ms instead" in told.lines[0]
     assert fitted.load is not None
     assert fitted.load.verdict is Verdict.FITS
+
+
+def test_requests_in_flight_and_connections_multiply() -> None:
+    """Of two connections with two in flight each, all four requests go out at once."""
+    told = Told()
+    settings = DeviceConfig(connections=2, requests_in_flight=2, on_overload="refuse")
+    fitted = fit(planned(), settings, round_trip_ms=5, tell=told)
+    assert fitted.load is not None
+    assert (fitted.load.plans[0].scan_ms, told.kinds) == (5, [])
 
 
 def test_refuse_stops_the_start_with_one_sentence() -> None:

@@ -14,34 +14,12 @@ from hal.errors import LinkError, MalformedError, RequestTimeoutError
 from hal.memory import MemoryDevice
 from hal.parameter import DataType, RegisterKind
 from recorder.acquisition.recording import Roles
-from recorder.spool.entry import EntryKind, Outcome, SlotCount
+from recorder.spool.entry import EntryKind, Outcome
 from tests.recorder.copy_format import read_rows
 from tests.recorder.fake_time import NOON_US, FakeTime
-from tests.recorder.sampling import PRESSURE, bench, holding, spread
+from tests.recorder.sampling import PRESSURE, bench, holding, slots, spread
 
 NOON_SLOT = NOON_US // 100_000
-
-
-@pytest.fixture
-def time() -> FakeTime:
-    """Noon."""
-    return FakeTime()
-
-
-@pytest.fixture
-def memory() -> MemoryDevice:
-    """A tool that is idle, its chamber at 0.25."""
-    memory = MemoryDevice("plc")
-    memory.put(PRESSURE, 0.25)
-    return memory
-
-
-def slots(accounting: list[SlotCount]) -> Counter[tuple[str, str]]:
-    """Slots by outcome and cause."""
-    counted: Counter[tuple[str, str]] = Counter()
-    for count in accounting:
-        counted[count.outcome, count.cause] += count.slots
-    return counted
 
 
 async def until(is_so: Callable[[], bool]) -> None:

@@ -1,38 +1,13 @@
 """Slots across a restart and across a clock that was moved: counted where they belong, numbers never used again."""
 
-from collections import Counter
 from pathlib import Path
-
-import pytest
 
 from hal.memory import MemoryDevice
 from recorder.spool.entry import EntryKind, SlotCount
 from tests.recorder.fake_time import NOON_US, FakeTime
-from tests.recorder.sampling import PRESSURE, bench
+from tests.recorder.sampling import bench, slots
 
 NOON_SLOT = NOON_US // 100_000
-
-
-@pytest.fixture
-def time() -> FakeTime:
-    """Noon."""
-    return FakeTime()
-
-
-@pytest.fixture
-def memory() -> MemoryDevice:
-    """A tool that is idle, its chamber at 0.25."""
-    memory = MemoryDevice("plc")
-    memory.put(PRESSURE, 0.25)
-    return memory
-
-
-def slots(accounting: list[SlotCount]) -> Counter[tuple[str, str]]:
-    """Slots by outcome and cause."""
-    counted: Counter[tuple[str, str]] = Counter()
-    for count in accounting:
-        counted[count.outcome, count.cause] += count.slots
-    return counted
 
 
 async def restart(

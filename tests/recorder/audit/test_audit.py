@@ -1,14 +1,13 @@
 """An audit, set on runs that are whole and on runs that were damaged on purpose: it names each damage, and no other."""
 
 import json
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
 
 from recorder.audit.audit import Audit, Verdict, store
 from recorder.audit.text import audit_page
-from recorder.database import connect_once, single_session
+from recorder.database import single_session
 from recorder.errors import UsageError
 from sql import load_query
 from sql.literal import with_arguments
@@ -16,16 +15,6 @@ from tests.recorder.audit_runs import NOON, PARAMETERS, RUN, SLOTS, AuditBench, 
 
 ROWS = SLOTS * PARAMETERS
 AFTER = RUN + 4096 * 1024
-
-
-@pytest.fixture
-async def bench(database_url: str) -> AsyncIterator[AuditBench]:
-    """Idle time, a run of 1,500 slots, idle time."""
-    sql = await connect_once(database_url, schema="ald")
-    made = AuditBench(url=database_url, sql=sql)
-    await made.make()
-    yield made
-    await sql.close()
 
 
 def codes(audited: Audit) -> list[str]:

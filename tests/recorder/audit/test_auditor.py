@@ -9,7 +9,7 @@ import pytest
 
 from recorder.audit.audit import Audit
 from recorder.audit.auditor import POSTPONED_S, SETTLE_S, Auditor
-from recorder.database import Database, DatabaseSettings, connect_once
+from recorder.database import Database, DatabaseSettings
 from recorder.spool.spool import Spool
 from tests.recorder.audit_runs import RUN, SLOTS, AuditBench, at
 from tests.recorder.entries import event
@@ -24,16 +24,6 @@ class _Seconds:
 
     def __call__(self) -> float:
         return self.now
-
-
-@pytest.fixture
-async def bench(database_url: str) -> AsyncIterator[AuditBench]:
-    """Idle time, a run, idle time."""
-    sql = await connect_once(database_url, schema="ald")
-    made = AuditBench(url=database_url, sql=sql)
-    await made.make()
-    yield made
-    await sql.close()
 
 
 @pytest.fixture

@@ -193,6 +193,18 @@ async def test_an_interval_that_cannot_be_kept_and_a_memory_that_is_not_one_are_
     assert not lines_of(report, "Parameters of plc", Verdict.NOT_ASKED)
 
 
+async def test_the_time_of_a_scan_is_that_of_requests_side_by_side(tmp_path: Path) -> None:
+    """As many as `connections` and `requests_in_flight` let go out at once; the line says how many."""
+    small = "max_registers = 8\nmax_register_gap = 0"
+    async with tool() as port:
+        one, _ = await checked(configured(tmp_path, port, device=small), file=MAP)
+        settings = f"{small}\nrequests_in_flight = 8"
+        several, _ = await checked(configured(tmp_path, port, device=settings), file=MAP)
+    for report, is_said in ((one, False), (several, True)):
+        [plan] = [line.message for line in lines_of(report, "Device plc") if line.message.startswith("every 100 ms")]
+        assert (" requests, 8 at a time, about " in plan) is is_said, plan
+
+
 async def test_plans_are_those_that_are_really_read(tmp_path: Path) -> None:
     """Step and recipe are read at the interval of the run state, whatever their own: the time of that plan counts."""
 

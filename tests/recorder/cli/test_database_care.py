@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from tests.recorder.cli.command import Commands
 
 
@@ -26,6 +28,16 @@ def test_roles_of_a_database_without_the_schema_ask_for_migrate(commands: Comman
     commands.environment.setenv("ALD_DATABASE__DSN", empty_database_url)
     said = commands.refused("database", "roles", "--sql", status=3)
     assert said.endswith("has no schema ald; run: ald-recorder database migrate")
+
+
+@pytest.mark.parametrize("command", ["health", "maintain"])
+def test_care_of_a_database_without_tables_asks_once_for_migrate(
+    commands: Commands, empty_database_url: str, command: str
+) -> None:
+    """And not for each index that is not there."""
+    commands.environment.setenv("ALD_DATABASE__DSN", empty_database_url)
+    said = commands.refused("database", command, status=3)
+    assert said == f"error: database {command}: schema ald has no tables yet; run: ald-recorder database migrate"
 
 
 def test_roles_can_be_printed_for_who_may_make_them(commands: Commands, database_url: str) -> None:

@@ -70,3 +70,50 @@ def test_a_run_is_shown_as_it_is_accounted_for_and_counted_only_when_asked_for(c
     assert "2 points accounted for" in page
     assert "points stored" not in page
     assert "1 points stored: 1 good" in commands.run("runs", "show", "1", "--count").stdout
+
+
+@pytest.mark.usefixtures("history")
+def test_the_completed_runs_of_a_recipe_have_statistics(commands: Commands, database_url: str) -> None:
+    """Which recipes there are, then parameter by parameter, by step where asked for; a wrong name names the right."""
+    assert "no recipe was completed and summarised yet" in commands.run("runs", "statistics", "--machine", "x").stdout
+
+    async def summarise() -> None:
+        connection = await asyncpg.connect(database_url, server_settings={"search_path": "ald"})
+        try:
+            await connection.execute(
+                """
+                INSERT INTO machine_components (machine_id, name)
+                SELECT id, 'Chamber' FROM machines WHERE name = 'ald-1';
+                INSERT INTO component_parameters (component_id, name, unit)
+                SELECT id, 'pressure', 'Torr' FROM machine_components;
+                INSERT INTO process_run_summaries (process_id, step, parameter_id, points, good_points, value_count,
+                                                   value_sum, value_square_sum, value_min, value_max)
+                SELECT run, step, 1, 10, 9, 10, 10 * run, 10 * run * run, run - 0.5, run + 0.5
+                  FROM (VALUES (1), (2), (3)) runs (run), (VALUES (-1), (4)) steps (step);
+                SELECT refresh_recipe_statistics();
+                """
+            )
+        finally:
+            await connection.close()
+
+    asyncio.run(summarise())
+    of = ("--machine", "ald-1")
+    [recipe] = json.loads(commands.run("runs", "statistics", *of, "--json").stdout)
+    assert (recipe["recipe"], recipe["runs"]) == ("Al2O3", 3)
+    assert "Al2O3" in commands.run("runs", "statistics", *of).stdout
+    [whole] = json.loads(commands.run("runs", "statistics", "Al2O3", *of, "--json").stdout)
+    assert (whole["step"], whole["mean"], whole["deviation_between_runs"]) == (None, 2.0, 1.0)
+    assert (whole["lowest"], whole["highest"]) == (0.5, 3.5)
+    page = commands.run("runs", "statistics", "Al2O3", *of, "--steps").stdout
+    assert [line.split()[0] for line in page.splitlines() if "Chamber/pressure" in line] == ["whole", "4"]
+    assert "there are: 'Al2O3'" in commands.refused("runs", "statistics", "al2o3", *of, status=2)
+
+
+@pytest.mark.usefixtures("history")
+def test_a_run_is_one_line_of_80_columns_and_the_last_one_has_a_name(commands: Commands) -> None:
+    """As in `runs audit last`; what is no run is refused as there."""
+    commands.environment.setenv("ALD_RECORDER__MACHINE", "ald-1")
+    listed = commands.run("runs", "list", "--machine", "ald-1", "--limit", "3").stdout.splitlines()
+    assert [line.split()[:2] for line in listed[2:5]] == [["44", "Al2O3"], ["43", "Al2O3"], ["42", "Al2O3"]]
+    assert json.loads(commands.run("runs", "show", "last", "--json").stdout)["id"] == 44
+    assert commands.refused("runs", "show", "newest", status=2).startswith("error: 'newest' is no run; give its id")

@@ -1,5 +1,6 @@
 """What a command imports: a recorder that starts after a power cut waits for no library of the console."""
 
+import os
 import subprocess
 import sys
 
@@ -7,7 +8,7 @@ import pytest
 import typer
 
 from recorder.__main__ import COMMANDS, register
-from recorder.cli.app import app
+from recorder.cli.app import WATCHER_NICENESS, app
 from tests.system.plant import environment
 
 IMPORTED = """
@@ -41,3 +42,13 @@ def test_a_command_imports_no_library_of_another(command: str) -> None:
     )
     assert said.stdout.startswith(f"Usage: ald-recorder {command} ")
     assert said.stderr.strip() == ""
+
+
+def test_who_only_watches_leaves_the_processor_to_the_recorder() -> None:
+    """The console yields, and not twice where its service yields already; the recorder itself does not."""
+    script = "import os; from recorder.cli.app import yield_to_recorder as y; y(); y(); print(os.nice(0))"
+    for given in (0, 9):
+        said = subprocess.run(
+            ["nice", "-n", str(given), sys.executable, "-c", script], capture_output=True, text=True, check=True
+        )
+        assert int(said.stdout) == max(WATCHER_NICENESS, os.nice(0) + given)

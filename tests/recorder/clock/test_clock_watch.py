@@ -63,13 +63,14 @@ async def test_a_run_that_goes_on_is_not_waited_with(short_directory: Path, kind
 @pytest.mark.parametrize("state", [{}, state_of(None), state_of("idle")])
 async def test_a_clock_that_becomes_synchronised_ends_the_wait(short_directory: Path, state: Mapping[str, Any]) -> None:
     """Meanwhile `status` says what is waited for."""
-    answers = iter([False, False])
-    wait = ClockWait(wait_s=30, state=state, ask=lambda: next(answers, True))
+    synchronised = asyncio.Event()
+    wait = ClockWait(wait_s=30, state=state, ask=synchronised.is_set)
     task = asyncio.create_task(waited_s(short_directory, wait))
     while not (short_directory / "control.sock").exists():  # noqa: ASYNC110  (a socket has no event)
         await asyncio.sleep(0)
     picture = await ask(short_directory / "control.sock", "status")
     assert (picture["state"], picture["process"]) == ("waiting for a synchronised clock", None)
+    synchronised.set()
     assert await task < 5
     assert wait.is_worth_waiting
 

@@ -12,12 +12,12 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 
-from recorder.database import connect_once
 from recorder.database.migration import MigrationError, MigrationStatus, migrate, status
 from recorder.errors import ConfigurationError, DatabaseError, DatabaseUnreachableError
 from sql import load_query
 from tests.postgres import TestServer, with_database
 from tests.sql.migration_folder import RELEASED, migrations_until
+from tests.sql.sessions import session
 
 NAMES = sorted(path.stem for path in RELEASED.glob("0*"))
 HEADER = "-- A test\n-- depends: 0001_schema\n"
@@ -36,16 +36,6 @@ def url(server: TestServer) -> Iterator[str]:
     """The DSN of a fresh database with nothing in it."""
     with server.database(migrated=False) as url:
         yield url
-
-
-@asynccontextmanager
-async def session(url: str, schema: str = "ald") -> AsyncIterator[asyncpg.Connection]:
-    """A connection that looks at a schema."""
-    connection = await connect_once(url, schema=schema)
-    try:
-        yield connection
-    finally:
-        await connection.close()
 
 
 def folder_with(folder: Path, name: str, content: str) -> Path:
@@ -101,7 +91,10 @@ async def test_two_migrations_in_one_program_take_turns(url: str) -> None:
 
 async def test_two_programs_that_migrate_at_once_take_turns(url: str) -> None:
     """The same between processes."""
-    program = "import asyncio, sys; from recorder.migration import migrate; print(*asyncio.run(migrate(sys.argv[1])))"
+    program = (
+        "import asyncio, sys; from recorder.database.migration import migrate;"
+        " print(*asyncio.run(migrate(sys.argv[1])))"
+    )
     processes = [
         await asyncio.create_subprocess_exec(
             *(sys.executable, "-c", program, url),

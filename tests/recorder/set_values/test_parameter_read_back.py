@@ -10,8 +10,8 @@ from hal.errors import RefusedError
 from hal.link import Block, Reading
 from hal.memory import MemoryDevice
 from hal.parameter import DataType, Parameter, WordOrder
+from recorder.config.writes import WritesConfig
 from recorder.set_values.step import StepOutcome
-from recorder.set_values.write_rules import WritesConfig
 from tests.recorder.stepping import KIND, RULE, Bench, made
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from recorder.config.writes import WritesConfig
 from recorder.errors import SpoolError, UsageError
 from recorder.set_values.step import StepOutcome
-from recorder.set_values.write_rules import RecipeState, WritesConfig
+from recorder.set_values.write_rules import RecipeState
 from tests.recorder.stepping import KIND, RULE, Bench, made
 
 

@@ -10,8 +10,9 @@ import pytest
 
 from recorder.cli.fault_lab.proxy import Proxy
 from recorder.database import Database, DatabaseSettings, connect_once
+from recorder.database.notices import Hearing
 from recorder.set_values.cache import SetValues
-from recorder.set_values.listener import SetValueListener
+from recorder.set_values.listener import set_value_notices
 from recorder.set_values.source import DatabaseSetValues
 
 COUNT = 600
@@ -34,8 +35,7 @@ class Bench:
         self.goes_on = asyncio.Event()
         self.goes_on.set()
         self.values = SetValues(source, refresh_s=3600)
-        self.listener = SetValueListener(
-            self.values,
+        hearing = Hearing(
             dsn=proxy.url,
             schema="ald",
             machine="tool",
@@ -44,6 +44,7 @@ class Bench:
             check_within_s=0.5,
             sleep=self._pause,
         )
+        self.listener = set_value_notices(self.values, hearing)
 
     async def _pause(self, _seconds: float) -> None:
         await self.goes_on.wait()
@@ -164,18 +165,13 @@ async def test_an_end_is_not_forgotten_where_the_connection_is_lost_in_the_same_
     async def dying(*_arguments: object, **_options: object) -> AsyncIterator[Dying]:
         yield Dying()
 
-    listener = SetValueListener(
-        bench.values,
-        dsn="",
-        schema="ald",
-        machine="tool",
-        application_name="test",
-        listen=dying,
-    )
+    hearing = Hearing(dsn="", schema="ald", machine="tool", application_name="test", listen=dying)
+    listener = set_value_notices(bench.values, hearing)
     task = asyncio.create_task(listener.run())
     await until(lambda: listener.is_listening)
     await asyncio.sleep(0)
     lost.set()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await asyncio.wait_for(task, 5)
+        async with asyncio.timeout(5):
+            await task

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from hal.parameter import DataType, Parameter, RegisterKind, WordOrder
+from recorder.config.writes import WriteRule, WritesConfig
 from recorder.set_values.cache import SetValue
-from recorder.set_values.write_rules import Attempt, RecipeState, WriteRule, WritesConfig, refusal, target_of
+from recorder.set_values.write_rules import Attempt, RecipeState, refusal, target_of
 
 TARGET = Parameter(
     parameter_id=1,

@@ -2,13 +2,15 @@
 
 import asyncio
 import json
+import threading
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from recorder.spool.entry import Entry, EntryKind
+from recorder.spool.entry import Entry, EntryKind, Outcome
 from recorder.spool.spool import Spool
 from recorder.spool.stored_entry import PAGE_BYTES
 from recorder.writer.writer import WriterState
@@ -30,17 +32,21 @@ def little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("recorder.spool.recent.MOST_RECENT_ENTRIES", 5)
 
 
-def overwrite(spool: Spool, path: Path, *, first: float = 0.4, last: float = 0.6, skip: int = 0) -> None:
+async def overwrite(spool: Spool, path: Path, *, first: float = 0.4, last: float = 0.6, skip: int = 0) -> None:
     """Let the disk bring back garbage for a part of the file, as a sector that dies does, and forget what it cached."""
-    store = spool._store
-    store._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    pages = path.stat().st_size // PAGE_BYTES
-    with path.open("r+b") as file:
-        for page in range(round(pages * first) + skip, round(pages * last)):
-            file.seek(page * PAGE_BYTES)
-            file.write(b"\xa5" * PAGE_BYTES)
-    for connection in (store._writer, store._reader):
-        connection.execute("PRAGMA shrink_memory")
+
+    def in_the_thread_of_the_file() -> None:
+        store = spool._store
+        store._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        pages = path.stat().st_size // PAGE_BYTES
+        with path.open("r+b") as file:
+            for page in range(round(pages * first) + skip, round(pages * last)):
+                file.seek(page * PAGE_BYTES)
+                file.write(b"\xa5" * PAGE_BYTES)
+        for connection in (store._writer, store._reader._connection):
+            connection.execute("PRAGMA shrink_memory")
+
+    await spool._loop.run_in_executor(spool._write_thread, in_the_thread_of_the_file)
 
 
 def zero_pages(path: Path, pages: int) -> None:
@@ -50,9 +56,9 @@ def zero_pages(path: Path, pages: int) -> None:
         file.write(bytes(pages * PAGE_BYTES))
 
 
-def ruin(spool: Spool, path: Path) -> None:
+async def ruin(spool: Spool, path: Path) -> None:
     """Overwrite all but the first page: not even a new entry can be written."""
-    overwrite(spool, path, first=0.0, last=1.0, skip=1)
+    await overwrite(spool, path, first=0.0, last=1.0, skip=1)
 
 
 async def everything(spool: Spool, after: int = 0) -> dict[int, Entry]:
@@ -77,10 +83,10 @@ async def test_an_append_to_a_damaged_file_goes_into_a_new_one_at_once(path: Pat
             await spool.append([points(number, rows=100)], state={"slot": number})
         stream = spool.stream_id
         spool.acknowledge(4)
-        ruin(spool, path)
+        await ruin(spool, path)
         assert await spool.append([points(41, rows=100)], state={"slot": 41}) == 41
         assert spool.stream_id != stream
-        assert spool.lineage == (spool.stream_id, (stream,))
+        assert spool.claims.lineage == (spool.stream_id, (stream,))
         found = await everything(spool, 4)
         told = account(found)
         assert told["stream_id"] == str(stream)
@@ -102,7 +108,7 @@ async def test_what_can_be_read_of_a_damaged_file_is_recovered_in_order(path: Pa
     async with Spool(path, max_bytes=ROOMY) as spool:
         for entry in appended.values():
             await spool.append([entry])
-        overwrite(spool, path)
+        await overwrite(spool, path)
         reading = await everything(spool)
         told = account(reading)
         lost = {n for first, last in told["lost_sequences"] for n in range(first, last + 1)}
@@ -123,14 +129,55 @@ async def test_a_reading_finds_the_damage_too(path: Path) -> None:
     """Whoever meets it first; nobody has to restart anything."""
     async with Spool(path, max_bytes=ROOMY) as spool:
         for number in range(1, 101):
-            spool.append([points(number, rows=100)])
-        await spool.append([])
+            # one after the other: all that goes into the last transaction is in memory, however much it is
+            await spool.append([points(number, rows=100)])
         stream = spool.stream_id
-        overwrite(spool, path, first=0.0, last=1.0, skip=2)
+        await overwrite(spool, path, first=0.0, last=1.0, skip=2)
         found = await everything(spool)
         assert spool.stream_id != stream
-        assert account(found)["lost_sequences"]
-        assert found.keys() >= {97, 98, 99, 100, 101}
+        assert account(found)["lost_sequences"] == [[1, 95]], "five of the newest were in memory"
+        assert list(found) == [96, 97, 98, 99, 100, 101]
+
+
+async def test_all_of_the_last_transaction_outlives_the_file(path: Path) -> None:
+    """What a burst wrote at once is still in memory, more than is kept of single appends: nothing of it is lost."""
+    appended = {number: points(number, rows=100) for number in range(1, 101)}
+    async with Spool(path, max_bytes=ROOMY) as spool:
+        is_burst_over = threading.Event()
+        spool._write_thread.do(is_burst_over.wait)
+        futures = [spool.append([entry]) for entry in appended.values()]
+        is_burst_over.set()
+        assert await asyncio.gather(*futures) == list(appended)
+        await overwrite(spool, path, first=0.0, last=1.0, skip=2)
+        found = await everything(spool)
+        assert account(found)["lost_sequences"] == []
+        assert {number: found[number] for number in appended} == appended
+
+
+async def test_a_shed_of_the_rescue_is_counted_though_the_file_breaks_again(path: Path) -> None:
+    """What it shed of the last transaction comes back from no memory, or the tombstone would have no place."""
+    async with Spool(path, max_bytes=1 << 20) as spool:
+        spool._is_ending = True  # nothing is rescued by itself
+        spool.acknowledge(await spool.append([points(0, rows=100)]))
+        run = partial(spool._loop.run_in_executor, spool._write_thread)
+        await run(spool._appender.replace, spool._store, "test")
+        for number in range(1, 5):
+            await spool.append([points(number, rows=100)])
+        await spool.append([points(number, rows=100) for number in range(5, 9)])
+        spool._store._room.limit_bytes = 0  # as if it were full to the last page
+        while spool._store.damaged:
+            written = await run(spool._appender.rescue)
+        assert written is not None
+        spool._complete(written, is_last=False)
+        spool._store._room.limit_bytes = 1 << 20
+        spool._appender._replaced_s = None
+        await run(spool._appender.replace, spool._store, "test")
+        spool._is_ending = False
+        spool._go_on_rescuing()
+        found = await everything(spool, 1)
+        counts = [count for entry in found.values() for count in entry.accounting]
+        assert sum(count.slots for count in counts) == 8
+        assert any(count.outcome is Outcome.SHED for count in counts)
 
 
 async def test_a_rescue_goes_on_after_a_crash(path: Path) -> None:
@@ -138,7 +185,7 @@ async def test_a_rescue_goes_on_after_a_crash(path: Path) -> None:
     async with Spool(path, max_bytes=ROOMY) as spool:
         for number in range(1, 201):
             await spool.append([points(number, rows=100)])
-        overwrite(spool, path)
+        await overwrite(spool, path)
         spool._is_ending = True  # as a crash right after the new file was made
         await spool._loop.run_in_executor(spool._write_thread, spool._appender.replace, spool._store, "test")
         spool._is_ending = False
@@ -166,7 +213,7 @@ async def test_a_file_found_damaged_at_the_start_is_recovered_too(path: Path) ->
     async with Spool(path, max_bytes=ROOMY) as spool:
         assert spool.set_aside is not None
         assert spool.state == {"slot": 100}
-        assert spool.lineage[1] == (stream,)
+        assert spool.claims.lineage[1] == (stream,)
         found = await everything(spool)
         told = account(found)
         assert told["file"] == spool.set_aside.name
@@ -191,10 +238,10 @@ async def test_a_file_that_is_damaged_again_at_once_is_not_replaced_for_ever(pat
     async with Spool(path, max_bytes=ROOMY) as spool:
         for number in range(1, 11):
             await spool.append([points(number, rows=100)])
-        ruin(spool, path)
+        await ruin(spool, path)
         await spool.append([points(11, rows=100)])
         assert spool.set_aside is not None
-        ruin(spool, path)
+        await ruin(spool, path)
         with pytest.raises(Exception, match="rows are being lost and counted"):
             await asyncio.gather(*(spool.append([points(number, rows=100)]) for number in range(12, 30)))
         assert len(list(path.parent.glob("spool.damaged-*.sqlite3"))) == 1
@@ -225,7 +272,7 @@ async def test_what_was_committed_but_not_acknowledged_is_not_stored_twice(
         assert await d.watermark() == d.spool.last_sequence == d.spool.acknowledged
         kinds = [row["kind"] for row in await d.sql.fetch("SELECT kind FROM recorder_events")]
         assert kinds == ["spool_set_aside"], "no restore of the database is taken for it"
-        assert d.spool.lineage == (d.spool.stream_id, ())
+        assert d.spool.claims.lineage == (d.spool.stream_id, ())
 
 
 async def test_a_writer_at_work_follows_to_the_new_stream(tmp_path: Path, path: Path, database_url: str) -> None:
@@ -235,7 +282,7 @@ async def test_a_writer_at_work_follows_to_the_new_stream(tmp_path: Path, path: 
         for number in range(50):
             await d.spool.append([points(number, rows=50)])
         await d.drained()
-        ruin(d.spool, path)
+        await ruin(d.spool, path)
         for number in range(50, 100):
             await d.spool.append([points(number, rows=50)])
         await d.drained()
@@ -256,7 +303,7 @@ async def test_a_backlog_damaged_while_it_is_drained_is_stored_once(
         await d.spool.append([event()])
         d.start()
         await d.until(lambda: d.writer.totals.transactions >= 5)
-        await asyncio.to_thread(overwrite, d.spool, path, first=0.5, last=0.8)
+        await overwrite(d.spool, path, first=0.5, last=0.8)
         await d.drained()
         await d.until(lambda: not d.spool._store.damaged)
         await d.drained()

@@ -1,5 +1,6 @@
 """The newest entries in memory: the same as the file's, without a hole, and never more than their limit."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from recorder.spool import recent
 from recorder.spool.entry import Entry, EntryKind
 from recorder.spool.file import connect
+from recorder.spool.reader import SpoolReader
 from recorder.spool.recent import MOST_RECENT_ROWS
 from recorder.spool.spool import Spool
 from recorder.spool.store import SpooledEntry
@@ -37,7 +39,7 @@ async def test_what_was_just_appended_is_read_without_the_file_and_equals_it(pat
         assert await spool.peek(after=1, max_rows=10**9) == expected[1:]
         assert await spool.peek(after=0, max_rows=3) == expected[:2]
         assert await spool.peek(after=0, max_rows=1) == expected[:1]
-        spool._store._reader = connect(path)
+        spool._store._reader = SpoolReader(connect(path))
 
 
 async def test_a_writer_far_behind_finds_every_entry_once_and_in_order(path: Path) -> None:
@@ -93,3 +95,20 @@ async def test_entries_of_an_earlier_start_are_read_from_the_file(path: Path) ->
     async with Spool(path, max_bytes=ROOMY) as spool:
         await spool.append([points(2)])
         assert [spooled.sequence for spooled in await spool.peek(after=0, max_rows=10**9)] == [1, 2]
+
+
+async def test_whoever_waits_for_the_disk_goes_before_the_writer(path: Path) -> None:
+    """The writer decodes and encodes for a while when something arrives; what it is told of is durable before that."""
+    order: list[str] = []
+    async with Spool(path, max_bytes=ROOMY) as spool, asyncio.TaskGroup() as tasks:
+
+        async def write() -> None:
+            await spool.wait_beyond(0)
+            order.append("writer")
+
+        tasks.create_task(write(), name="writer")
+        await asyncio.sleep(0)
+        future = spool.append([points(1)])
+        future.add_done_callback(lambda _: order.append("durable"))
+        await future
+    assert order == ["durable", "writer"]

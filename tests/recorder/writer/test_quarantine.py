@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-import structlog
-from structlog.testing import CapturingLogger
+from structlog.testing import capture_logs
 
 from recorder.database import connect_once
 from recorder.errors import ContentRefusedError
@@ -260,18 +259,14 @@ async def test_the_same_reasons_are_known_on_both_sides(database_url: str) -> No
     assert found == ContentRefusedError.CLASSES
 
 
-async def test_a_refusal_that_lasts_is_told_once(
-    tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_refusal_that_lasts_is_told_once(tmp_path: Path, database_url: str) -> None:
     """A constraint that meets every scan would fill the log."""
-    told = CapturingLogger()
-    # its own logger, since what another test made of logging may be kept in the module's
-    monkeypatch.setattr("recorder.writer.writer.log", structlog.wrap_logger(told, processors=[]))
     async with desk(tmp_path, database_url) as d:
         await d.sql.execute(NO_NAN)
-        d.start()
-        for number in range(5):
-            await d.spool.append([with_values(number, [float(number), np.nan])])
-            await d.drained()
+        with capture_logs() as logs:
+            d.start()
+            for number in range(5):
+                await d.spool.append([with_values(number, [float(number), np.nan])])
+                await d.drained()
         assert len(await kept(d)) == 5
-    assert [call.kwargs["event"] for call in told.calls].count("quarantined") == 1
+    assert [line["event"] for line in logs].count("quarantined") == 1

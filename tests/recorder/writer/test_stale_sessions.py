@@ -99,7 +99,8 @@ async def test_the_sessions_of_others_are_left_alone(tmp_path: Path, database_ur
             d.start()
             await d.spool.append([points(0)])
             await d.drained()
-            await asyncio.wait_for(ended.wait(), 5)
+            async with asyncio.timeout(5):
+                await ended.wait()
             assert d.writer.epoch == 1, "none of our own was ended"
             for other in others:
                 assert await other.fetchval("SELECT 1") == 1

@@ -202,7 +202,7 @@ async def test_a_spool_that_cannot_be_read_is_tried_again(tmp_path: Path, databa
         d.start()
         await d.until(lambda: d.writer.state is WriterState.WRITING)
         reader = d.spool._store._reader
-        reader.execute("PRAGMA query_only = 1")
+        reader._connection.execute("PRAGMA query_only = 1")
         d.spool._store._writer.execute("ALTER TABLE entries RENAME TO hidden")
         d.spool._store._writer.commit()
         d.spool.last_sequence += 1
