@@ -34,16 +34,22 @@ _VALUES_COME: Final = frozenset({"slow", "word_swap", "frozen"})
 
 
 class Asking:
-    """From now on, each new connection may ask once whether the unit answers, before slots are read again."""
+    """From now on, each new connection may ask whether the unit answers, before slots are read again.
 
-    def __init__(self, plant: Plant) -> None:
-        self._plant = plant
+    Args:
+        plant: whose recorder asks.
+        questions: how often a connection may: once for its device, and once before for a line that others share, where
+            the unit has been silent for long.
+    """
+
+    def __init__(self, plant: Plant, *, questions: int = 1) -> None:
+        self._plant, self._questions = plant, questions
         self._from_ns = time.monotonic_ns()
         self._connections = self._count()
 
     def explanation(self) -> Explanation:
         """What that can have cost up to now."""
-        most = max(1, self._count() - self._connections)
+        most = self._questions * max(1, self._count() - self._connections)
         return Explanation(cause=_ASKED, from_ns=self._from_ns, until_ns=time.monotonic_ns(), most=most)
 
     def _count(self) -> int:
@@ -126,7 +132,7 @@ async def _dead_unit(lab: Lab, chance: Random) -> Findings:
     async with lab.plant("dead-unit", seed=chance.randrange(10**6), has_heaters=True, interval_ms=500) as plant:
         await plant.start()
         await plant.wait(chance.uniform(0.0, 0.5))
-        asking = Asking(plant)
+        asking = Asking(plant, questions=2)
         await plant.tool.inject("late", seconds=30.0, unit=2)
         plant.did("unit 2 answers no more")
         await plant.wait(dead_s)
