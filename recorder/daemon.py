@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -51,6 +51,7 @@ from recorder.runs.process import ProcessTracker
 from recorder.runs.process_id import ProcessIdMint
 from recorder.runs.run import RunContext
 from recorder.service.notify import ServiceManager
+from recorder.service.patience import unless
 from recorder.service.reload import Reload, Running
 from recorder.set_values.desired import Desired
 from recorder.spool.spool import Spool
@@ -250,14 +251,14 @@ class Daemon:
             }.items():
                 others.append(tasks.create_task(work, name=name))
             self._maintain(tasks, config)
-            await self._unless_stopped(meet(self._planned, config.devices))
-            await self._unless_stopped(self._fit_plans(events))
+            await unless(self._stop, meet(self._planned, config.devices))
+            await unless(self._stop, self._fit_plans(events))
             samplers = make_samplers(self._planned, recording)
             events.plans_changed(recording, {sampler.key for sampler in samplers})
             sampling = [self._sample(tasks, sampler) for sampler in samplers if sampler.has_roles]
             if tracker.current is not None and not tracker.current.confirmed:
                 # ask the tool whether the run still goes on before anything else is counted to it
-                await self._unless_stopped(recording.roles_seen.wait(), longest_s=_ROLES_WAIT_S)
+                await unless(self._stop, recording.roles_seen.wait(), longest_s=_ROLES_WAIT_S)
             sampling += [self._sample(tasks, sampler) for sampler in samplers if not sampler.has_roles]
             log.info(
                 "recording",
@@ -306,22 +307,6 @@ class Daemon:
     @staticmethod
     def _sample(tasks: asyncio.TaskGroup, sampler: Sampler) -> asyncio.Task[None]:
         return tasks.create_task(sampler.run(), name=f"sampler {sampler.key}")
-
-    async def _unless_stopped(self, waiting: Coroutine[Any, Any, object], *, longest_s: float | None = None) -> None:
-        """Wait for something at the start, but no longer than until the daemon is to stop; a time-out is an end."""
-
-        async def patiently() -> None:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(longest_s):
-                    await waiting
-
-        async with asyncio.TaskGroup() as tasks:
-            stopping = tasks.create_task(self._stop.wait(), name="stop")
-            work = tasks.create_task(patiently(), name="start")
-            await asyncio.wait({stopping, work}, return_when=asyncio.FIRST_COMPLETED)
-            stopping.cancel()
-            if not work.done():
-                work.cancel()
 
     async def _fit_plans(self, events: EventLog) -> None:
         self._planned = await fit_all(self._planned, self._config.devices, events)

@@ -3,7 +3,6 @@
 import csv
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 from typing import Final
@@ -11,6 +10,7 @@ from typing import Final
 import numpy as np
 
 from hal.parameter import LAST_ADDRESS, DataType, Parameter, RegisterKind
+from simulator.description import Description
 from simulator.errors import ILLEGAL_ADDRESS, MapError, OptionError, RequestRefusedError
 from simulator.memory import Unit, double_words
 from simulator.real_time import RealTimeTool
@@ -28,23 +28,6 @@ _FILE_COLUMNS: Final = (
     *("word_order", "scan_interval_ms"),
 )
 _KINDS: Final = (RegisterKind.INPUT_REGISTER, RegisterKind.HOLDING_REGISTER)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class GeneratedDescription:
-    """What is served and where; the words of `simulator.tool.ToolDescription`."""
-
-    host: str
-    port: int
-    unit: int
-    parameters: int
-    recipe: str
-    cycles: int
-    run_duration_s: float
-    speed: float
-    seed: int
-    map_path: Path
-    start: str
 
 
 class SineMemory:
@@ -187,9 +170,9 @@ class GeneratedTool(RealTimeTool):
         )
 
     @property
-    def description(self) -> GeneratedDescription:
+    def description(self) -> Description:
         """What is served and where; the port is the real one once it is entered."""
-        return GeneratedDescription(
+        return Description(
             host=self._options.host,
             port=self.station.port,
             unit=UNIT,

@@ -15,6 +15,7 @@ from typing import Final
 import numpy as np
 
 from hal.parameter import RegisterKind
+from simulator.description import Description
 from simulator.errors import ILLEGAL_ADDRESS, OptionError, RequestRefusedError
 from simulator.memory import Unit, double_words
 from simulator.real_time import RealTimeTool
@@ -56,8 +57,8 @@ class ReplayOptions:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ReplayDescription:
-    """What is served and where; the words of `simulator.tool.ToolDescription`, and the trace.
+class ReplayDescription(Description):
+    """A replayed trace.
 
     Attributes:
         recipe: name of the trace.
@@ -67,17 +68,6 @@ class ReplayDescription:
         start: empty, since nothing need be written.
     """
 
-    host: str
-    port: int
-    unit: int
-    parameters: int
-    recipe: str
-    cycles: int
-    run_duration_s: float
-    speed: float
-    seed: int
-    map_path: Path
-    start: str
     trace: Path
     rows: int
     pace: str

@@ -10,6 +10,7 @@ from typing import Final, Self
 
 from hal.parameter import RegisterKind
 from simulator import heater_controller, parameter_map, signals
+from simulator.description import Description
 from simulator.errors import OptionError, SimulatorError, StoppedError
 from simulator.heater_controller import HeaterController
 from simulator.memory import Unit, double_words
@@ -30,30 +31,14 @@ MAX_STEPS_A_TICK: Final = 200
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ToolDescription:
-    """What is served and where, for people and for ``--json``.
+class ToolDescription(Description):
+    """The simulated tool with its slow second unit.
 
     Attributes:
-        parameters: number of parameters in the map.
-        recipe: name of the recipe that a start runs.
-        run_duration_s: simulated seconds of a run.
-        map_path: the definitions file to import.
-        start: name of the coil that starts a run.
         second_unit: unit identifier of the slow heater controller behind the same port.
         second_map_path: its definitions file.
     """
 
-    host: str
-    port: int
-    unit: int
-    parameters: int
-    recipe: str
-    cycles: int
-    run_duration_s: float
-    speed: float
-    seed: int
-    map_path: Path
-    start: str
     second_unit: int
     second_map_path: Path
 

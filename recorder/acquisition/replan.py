@@ -5,13 +5,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from hal.errors import DefinitionError
 from hal.load import DeviceLoad
 from hal.plan import plan_reads
 from recorder.acquisition.device_watch import DeviceWatch
 from recorder.acquisition.overload import fit
 from recorder.acquisition.recording import Roles
-from recorder.acquisition.setup import PlannedDevice, plan_limits, plan_together, watch_settings
+from recorder.acquisition.setup import PlannedDevice, plan_device, plan_limits
 from recorder.config.file import Config
 from recorder.definitions.definitions import DefinitionSet
 from recorder.errors import ConfigurationError
@@ -81,12 +80,7 @@ def _replanned(
 ) -> PlannedDevice:
     name = item.device.name
     settings = config.devices[name]
-    members = [definition for definition in definitions.readable if definition.device == name]
-    watching = watch_settings(name, settings, members, roles)
-    try:
-        plans = plan_together(settings, members, roles, watching)
-    except DefinitionError as error:
-        raise ConfigurationError(f"definitions of device {name!r}: {error}") from error
+    watching, plans = plan_device(name, settings, definitions, roles)
     watch = item.watch if item.watch.settings == watching else DeviceWatch(watching, tell=partial(on_watch, name))
     fitted = replace(item, plans=plans, watch=watch)
     round_trip_ns = item.device.health.round_trip_ns

@@ -127,12 +127,7 @@ def plan_devices(
                 f"add [devices.{name}] with its host"
             )
         settings = config.devices[name]
-        members = [definition for definition in definitions.readable if definition.device == name]
-        watching = watch_settings(name, settings, members, roles)
-        try:
-            plans = plan_together(settings, members, roles, watching)
-        except DefinitionError as error:
-            raise ConfigurationError(f"definitions of device {name!r}: {error}") from error
+        watching, plans = plan_device(name, settings, definitions, roles)
         planned.append(
             PlannedDevice(
                 device=_device(name, settings, links[name], hooks),
@@ -141,6 +136,22 @@ def plan_devices(
             )
         )
     return planned
+
+
+def plan_device(
+    name: str, settings: DeviceConfig, definitions: DefinitionSet, roles: Roles
+) -> tuple[WatchSettings, Mapping[int, ReadPlan]]:
+    """What shows that a device is alive, and its read plans by scan interval in milliseconds.
+
+    Raises:
+        ConfigurationError: what is defined cannot be read, or not from this device.
+    """
+    members = [definition for definition in definitions.readable if definition.device == name]
+    watching = watch_settings(name, settings, members, roles)
+    try:
+        return watching, plan_together(settings, members, roles, watching)
+    except DefinitionError as error:
+        raise ConfigurationError(f"definitions of device {name!r}: {error}") from error
 
 
 def watch_settings(name: str, settings: DeviceConfig, members: Sequence[Definition], roles: Roles) -> WatchSettings:

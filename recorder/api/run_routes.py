@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Header, HTTPException, Path, Query, Response
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from recorder.api.accepted import best_of, has_already, takes_gzip
 from recorder.api.access import READING, Reader
@@ -72,7 +72,8 @@ def _dated(text: object) -> object:
 
 
 Moment = Annotated[datetime, BeforeValidator(_dated), AfterValidator(_utc)]
-Words = Annotated[str, AfterValidator(_without_nul)]
+Words = Annotated[str, AfterValidator(_without_nul), Field(json_schema_extra={"pattern": r"^[^\x00]*$"})]
+"""The pattern is for the document alone: the validator says it in words."""
 Run = Annotated[int, Path(ge=0, le=MOST_ID)]
 IfNoneMatch = Annotated[str | None, Header(description="ETags of what the client has.")]
 

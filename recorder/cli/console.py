@@ -1,6 +1,7 @@
 """``ald-recorder console``: what the recorder does now, on a terminal, in a browser, or once for a script."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -26,6 +27,10 @@ def console(
     web: Annotated[bool, typer.Option("--web", help="Serve it to a browser on this machine; it only shows.")] = False,
     port: Annotated[int, typer.Option(min=1, max=65_535, help="TCP port of --web.")] = WEB_PORT,
     read_only: Annotated[bool, typer.Option("--read-only", help="Refuse all that changes anything.")] = False,
+    trend: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PARAMETER", help="Draw this in Trends, as component/parameter. Repeat it for more."),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Watch the running recorder, and work with it."""
@@ -45,14 +50,14 @@ def console(
 
         serve(place, port=port)
     else:
-        _show(place, read_only=read_only)
+        _show(place, read_only=read_only, trends=trend or ())
 
 
-def _show(place: Path, *, read_only: bool) -> None:
+def _show(place: Path, *, read_only: bool, trends: Sequence[str]) -> None:
     from recorder.console.app import ConsoleApp  # noqa: PLC0415
     from recorder.console.once import is_unicode_terminal  # noqa: PLC0415
 
-    shown = ConsoleApp(place, is_unicode=is_unicode_terminal(), read_only=read_only)
+    shown = ConsoleApp(place, is_unicode=is_unicode_terminal(), read_only=read_only, trends=trends)
     # not uvloop: its console shares no loop with a scan, and textual is tested on asyncio's own
     asyncio.run(shown.run_async())
     raise typer.Exit(shown.return_code or 0)

@@ -14,6 +14,8 @@ from rich.progress import Progress
 Result = TypeVar("Result")
 _BEGINS: Final = "demo: a run of a simulated tool is recorded; q leaves"
 _ENDED: Final = "demo: the run has ended and all of it is stored; q leaves and shows its summary"
+_TRENDS: Final = ("Process/chamber_pressure", "Quartz Crystal/mass")
+"""Pulse by pulse, and what each cycle leaves."""
 _DUMB: Final = frozenset({"", "dumb"})
 
 
@@ -34,7 +36,7 @@ async def watch(socket: Path, recording: Coroutine[Any, Any, Result], progress: 
     from recorder.console.app import INTERRUPTED, ConsoleApp  # noqa: PLC0415
     from recorder.console.once import is_unicode_terminal  # noqa: PLC0415
 
-    app = ConsoleApp(socket, is_unicode=is_unicode_terminal(), notice=_BEGINS)
+    app = ConsoleApp(socket, is_unicode=is_unicode_terminal(), notice=_BEGINS, trends=_TRENDS)
 
     def ended(task: asyncio.Task[Result]) -> None:
         if task.cancelled() or task.exception() is not None:

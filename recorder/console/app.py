@@ -57,6 +57,7 @@ class ConsoleApp(App[None]):
         is_unicode: whether the terminal shows more than ASCII.
         read_only: refuse all that changes anything.
         notice: a line below the tabs; empty for none.
+        trends: full names of parameters that are drawn from the start, where there are such.
 
     Attributes:
         operator: who said their name last; it is not asked for twice in a session.
@@ -74,7 +75,15 @@ class ConsoleApp(App[None]):
         Binding("ctrl+c", "interrupt", show=False, priority=True),
     ]
 
-    def __init__(self, socket: Path, *, is_unicode: bool = True, read_only: bool = False, notice: str = "") -> None:
+    def __init__(
+        self,
+        socket: Path,
+        *,
+        is_unicode: bool = True,
+        read_only: bool = False,
+        notice: str = "",
+        trends: Sequence[str] = (),
+    ) -> None:
         super().__init__()
         self.theme = "ansi-dark"
         self.board = Board()
@@ -83,6 +92,7 @@ class ConsoleApp(App[None]):
         self.read_only = read_only
         self.operator = ""
         self._notice = notice
+        self._trends = tuple(trends)
         self._live = Link(socket)
         # a question that takes long must not hold up what is live
         self._questions = Link(socket, answer_s=15.0)
@@ -142,12 +152,26 @@ class ConsoleApp(App[None]):
         if news is News.VALUES and len(self.screen_stack) > 1 and now_s - self._drawn_s < _BENEATH_S:
             return
         self._drawn_s = now_s
+        if news is News.PARAMETERS and self._trends:
+            self._draw_trends()
         try:
             self.view.take_news(news)
             if news in {News.LINK, News.STATUS}:
                 self._tick()
         except NoMatches:  # in mid-close its widgets are gone one by one
             return
+
+    def _draw_trends(self) -> None:
+        """Draw, once, what was chosen before the parameters were known."""
+        by_name = {parameter.name: parameter for parameter in self.board.parameters}
+        wanted, self._trends = self._trends, ()
+
+        async def add() -> None:
+            for name in wanted:
+                if name in by_name:
+                    await self.screen_stack[0].query_one(TrendsView).add(by_name[name])
+
+        self.run_worker(add(), name="first trends")
 
     def _tick(self) -> None:
         """What changes with time alone: ages, and how long the daemon has been away."""

@@ -106,6 +106,7 @@ class Board:
         fault: why the daemon is not heard; None while it is.
         lost_s: when it was last heard.
         changed: how many values the last answer had anew.
+        has_others: whether it was the first to tell some of them.
     """
 
     def __init__(self, monotonic_s: Callable[[], float] = time.monotonic) -> None:
@@ -126,6 +127,7 @@ class Board:
         self.bands: deque[Band] = deque(maxlen=KEPT_BANDS)
         self.epoch, self.version = "", 0
         self.changed = 0
+        self.has_others = False
         self.events_epoch, self.last_event = "", 0
         self._plans: Sequence[tuple[str, int, int | None, str | None]] = ()
         self._followed: frozenset[int] = frozenset()
@@ -176,7 +178,9 @@ class Board:
             sampled_us = self._sampled_us(live)
             if live is not None and sampled_us is not None and (not samples or samples[-1][0] < sampled_us):
                 samples.append((sampled_us, live.value))
-        self._followed = frozenset(asked)
+        asked_for = frozenset(asked)
+        self.has_others = not asked_for <= self._followed
+        self._followed = asked_for
         self._take_process(picture.process)
 
     def _take(

@@ -13,7 +13,15 @@ _GOOD: Final = frozenset(
 )
 _BAD: Final = frozenset(
     {
-        *("device_lost", "device_unreachable", "device_frozen", "spool_set_aside", "spool_failed", "plc_restarted"),
+        *(
+            "device_lost",
+            "device_unreachable",
+            "device_frozen",
+            "spool_set_aside",
+            "spool_put_back",
+            "spool_failed",
+            "plc_restarted",
+        ),
         "alarm_raised",
     }
 )

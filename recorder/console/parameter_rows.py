@@ -13,7 +13,7 @@ from recorder.console.words import Glyphs, cut, deviation, number, shortened, sp
 STYLES: Final = {"good": "green", "uncertain": "yellow", "bad": "bold red", "stale": "bold magenta", "none": "dim"}
 VALUE_COLUMNS: Final = (
     Column(title="", width=1),
-    Column(title="parameter", width=20, share=3, most=44),
+    Column(title="parameter", width=20, share=8, most=44),
     Column(title="value", width=11, is_right=True),
     Column(title="unit", width=7),
     Column(title="set", width=9, is_right=True, from_width=70),
@@ -21,7 +21,7 @@ VALUE_COLUMNS: Final = (
     Column(title="low  high", width=9, from_width=90),
     Column(title="quality", width=9),
     Column(title="age", width=6, is_right=True, from_width=70),
-    Column(title="trend", width=12, share=1, most=60, from_width=100),
+    Column(title="trend", width=10, share=1, most=60, from_width=100),
     Column(title="device", width=8, from_width=130),
 )
 

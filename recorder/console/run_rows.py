@@ -73,7 +73,8 @@ class RunRows:
         if run is None:
             return ("", Text(glyphs.ellipsis, "dim"), *([""] * (len(COLUMNS) - 2)))
         style = _STYLES.get(run.status, "")
-        marks = {"completed": glyphs.good, "running": glyphs.uncertain}
+        # a run by hand always ends as stopped, and that is no fault
+        marks = {"completed": glyphs.good, "running": glyphs.uncertain, "stopped": glyphs.none}
         took = "" if run.ended_at is None else clock_span((run.ended_at - run.started_at) / 1e6)
         verdict = run.audit_verdict or ("" if run.ended_at is None else glyphs.unknown)
         return (

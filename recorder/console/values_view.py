@@ -44,7 +44,7 @@ class ValuesView(ParameterListView):
         """Values at most so often as can be read."""
         now_s, changed = self.board.monotonic_s(), self.board.changed
         least_s = _QUIET_S if not changed else _MANY_S if changed > _FEW else 0.0
-        if news is News.VALUES and now_s - self._drawn_s < least_s:
+        if news is News.VALUES and not self.board.has_others and now_s - self._drawn_s < least_s:
             return
         self._drawn_s = now_s
         super().draw(news)

@@ -217,6 +217,14 @@ class Appender:
             store.forget_predecessors(self.claimed)
         return sequences
 
+    def keep_claim(self) -> None:
+        """See `SpoolStore.keep_claim`."""
+        self.store.keep_claim()
+
+    def follow(self, stream_id: "uuid.UUID") -> None:
+        """See `SpoolStore.follow`."""
+        self.store.follow(stream_id)
+
     def hand_out(self) -> None:
         """Let the file say no more up to where entries were handed out; durable when this returns.
 

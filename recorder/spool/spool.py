@@ -17,6 +17,7 @@ from typing import Any, Final, Self
 
 from recorder.errors import SpoolError
 from recorder.spool.appender import Appender, Written
+from recorder.spool.claims import Claims
 from recorder.spool.entry import Entry
 from recorder.spool.file import is_damage
 from recorder.spool.rate import SpoolRates
@@ -42,6 +43,9 @@ class Spool:
             to be synced together, and their futures wait with them.
         on_failure: told in one line when appends begin to fail, or fail for another reason, when the disk is full and
             when a damaged file is set aside; called in the event loop.
+
+    Attributes:
+        claims: what the claim of the stream by a database says of it, once the spool is open.
     """
 
     def __init__(
@@ -75,6 +79,7 @@ class Spool:
         self._appender = await self._loop.run_in_executor(self._write_thread, self._open)
         self._acknowledged = self._store.acknowledged
         self.last_sequence = self._store.last_sequence
+        self.claims = Claims(self._appender, self._write_thread)
         self._rates = SpoolRates(time.monotonic())
         self._go_on_rescuing()
         return self
@@ -115,15 +120,6 @@ class Spool:
     def stream_id(self) -> uuid.UUID:
         """Identity of the stream of entries in this file; another one after the file was damaged and replaced."""
         return self._store.stream_id
-
-    @property
-    def lineage(self) -> tuple[uuid.UUID, tuple[uuid.UUID, ...]]:
-        """The stream, and those that it follows on, the oldest first.
-
-        Sequences go on from one to the next, so whatever any of them has in the database counts for this one.
-        """
-        store = self._store
-        return store.stream_id, tuple(stream for stream in store.predecessors if stream not in self._appender.claimed)
 
     @property
     def acknowledged(self) -> int:
@@ -361,16 +357,6 @@ class Spool:
             self._rates.left(sequence - self._acknowledged, time.monotonic())
         self._acknowledged = self._appender.acknowledged = max(self._acknowledged, sequence)
         self._recent.forget(sequence)
-
-    def claimed(self, watermark: int, predecessors: Sequence[uuid.UUID]) -> None:
-        """The database has everything up to the watermark, nothing above it, and nothing is on its way.
-
-        Args:
-            watermark: a sequence.
-            predecessors: those of `lineage` whose watermarks this one has taken in.
-        """
-        self._appender.claimed.update(predecessors)
-        self._appender.handing.claimed(watermark)
 
     async def take_back(self, sequence: int) -> int:
         """Keep what comes after `sequence` although it was acknowledged: the database has it no longer.

@@ -4,9 +4,11 @@ Sequences have no holes but those that a tombstone covers: what is shed leaves i
 """
 
 import json
+import sqlite3
 import time
 import uuid
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -40,6 +42,9 @@ _FAR_BYTES: Final = 4 * 1024 * 1024
 """With so much room left nothing has to be shed, and the pages in use need not be asked for, which takes 0.05 ms."""
 
 
+_UNCLAIMED: Final = "unclaimed_from"
+
+
 class SpoolStore:
     """One spool file, opened by one process.
 
@@ -51,6 +56,8 @@ class SpoolStore:
         shed_entries: entries shed since the file was opened.
         set_aside: where a damaged file was put when this one was opened; None where all was well.
         damaged: files that were set aside and are still to be taken over, the oldest first.
+        unclaimed_from: the last sequence as the file was opened, by the first process that has opened it since the
+            stream was claimed; nothing above it can be in the database. None once the claim of this process is kept.
         unhanded: sequence above which nothing was ever handed to the database, as the last start of this file left it;
             None where it did not say.
     """
@@ -102,9 +109,19 @@ class SpoolStore:
         unhanded, marked_at = json.loads(kept.get("unhanded", "[null, null]"))
         # an older release that wrote since has handed out what it liked
         self.unhanded: int | None = unhanded if marked_at == self.last_sequence else None
+        self.unclaimed_from: int | None = self._unclaimed_from(kept)
         name_run_events(self._writer)
         self._known_bytes = self.used_bytes
         self._room = Room(self._writer, limit_bytes=self._most_used_bytes, used_bytes=lambda: self.used_bytes)
+
+    def _unclaimed_from(self, kept: dict[str, str]) -> int:
+        since, marked_at = json.loads(kept.get(_UNCLAIMED, "[null, null]"))
+        if since is not None and marked_at == self.last_sequence:
+            return int(since)
+        # claimed by the one before, or an older release wrote since, which claims without a word here
+        with suppress(sqlite3.OperationalError), self._writer:  # a full disk: then the next append keeps it
+            keep(self._writer, {_UNCLAIMED: json.dumps([self.last_sequence, self.last_sequence])})
+        return self.last_sequence
 
     def _sequence_before(self) -> int:
         row = self._writer.execute("SELECT seq FROM sqlite_sequence WHERE name = 'entries'").fetchone()
@@ -233,6 +250,8 @@ class SpoolStore:
             self._writer.execute("UPDATE spool SET value = ? WHERE key = 'state'", (state,))
         if unhanded is not None:
             keep(self._writer, {"unhanded": json.dumps([unhanded, last_sequence])})
+        if self.unclaimed_from is not None:
+            keep(self._writer, {_UNCLAIMED: json.dumps([self.unclaimed_from, last_sequence])})
 
     def _insert(self, entry: EncodedEntry) -> int:
         cursor = self._writer.execute(
@@ -272,6 +291,18 @@ class SpoolStore:
         with self._writer:
             self._writer.execute("DELETE FROM spool WHERE key = 'unhanded'")
         self.unhanded = None
+
+    def keep_claim(self) -> None:
+        """What comes from now on may be in the database under its number; durable when this returns."""
+        with self._writer:
+            self._writer.execute("DELETE FROM spool WHERE key = ?", (_UNCLAIMED,))
+        self.unclaimed_from = None
+
+    def follow(self, stream_id: uuid.UUID) -> None:
+        """Go on as another stream, of which the database knows where it begins; durable when this returns."""
+        with self._writer:
+            keep(self._writer, {"stream_id": str(stream_id), "predecessors": "[]"})
+        self.stream_id, self.predecessors = stream_id, []
 
     def forget_predecessors(self, streams: Iterable[uuid.UUID]) -> None:
         """The watermark of this stream counts from now on, and those of these streams no more."""

@@ -8,16 +8,14 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from recorder.clock.clock import Clock
 from recorder.database import Database, Session
-from recorder.database.jsonb import to_json
 from recorder.errors import (
     ContentRefusedError,
     DatabaseError,
@@ -26,15 +24,20 @@ from recorder.errors import (
     StreamFencedError,
     StreamOutOfStepError,
 )
-from recorder.spool.entry import EntryKind, Outcome
+from recorder.spool.entry import EntryKind
 from recorder.spool.spool import Spool
 from recorder.spool.store import SpooledEntry
 from recorder.status.latency import LatencyRecorder, Mark
-from recorder.writer.claim import Claim, Claimant
+from recorder.writer.claim import Claimant
+from recorder.writer.doubt import Doubt
 from recorder.writer.holder import Holder
 from recorder.writer.quarantine import Refused, described, is_to_halve, keep, store_singly, whole
 from recorder.writer.statements import accounting_of, days_of_rows
+from recorder.writer.totals import WriterTotals
 from recorder.writer.transaction import Ahead, Transaction, transaction_of
+
+if TYPE_CHECKING:
+    from uuid import UUID
 
 FIRST_BACKOFF_S: Final = 0.1
 
@@ -60,23 +63,6 @@ _FAILURES: Final = {
     WriterState.FENCED: "writer_fenced",
 }
 """What the log calls each."""
-
-
-@dataclass(kw_only=True, slots=True)
-class WriterTotals:
-    """What was committed since the daemon began."""
-
-    transactions: int = 0
-    entries: int = 0
-    rows: int = 0
-    lost_rows: int = 0
-    """Rows of entries that were shed or damaged before they could be written."""
-    shed_slots: int = 0
-    """Slots whose rows were shed, as told by what was committed."""
-    quarantined_rows: int = 0
-    """Rows that PostgreSQL refused for their content."""
-    quarantined_entries: int = 0
-    """Events, and whole entries, of the same fate."""
 
 
 class Writer:
@@ -108,6 +94,7 @@ class Writer:
         self._spool = spool
         self._recorder = holder.recorder
         self._claimant = Claimant(holder, machine)
+        self._doubt = Doubt(recorder=holder.recorder, spool=spool, claimant=self._claimant, clock=clock)
         self._clock = clock
         self._latency = latency
         self._marks = marks
@@ -190,24 +177,35 @@ class Writer:
             DatabaseError: the recorder number or the stream is somebody else's, or the database is away.
         """
         await self._claimant.prepare(session)
-        self._stream_id, predecessors = self._spool.lineage
+        self._stream_id, predecessors = self._spool.claims.lineage
         stream_id = self._stream_id
+        successor: UUID | None = None
         async with session.transaction():
             before = [(await self._claimant.take(session, stream)).watermark for stream in predecessors]
             claim = await self._claimant.take(session, stream_id)
             watermark = max(claim.watermark, *before, 0)
-            if watermark > claim.watermark:
+            since = self._spool.claims.since
+            if since is not None and watermark > since:
+                successor = await self._doubt.spool_put_back(session, stream_id, database_to=watermark, file_to=since)
+            elif watermark > claim.watermark:
                 # numbers go on from a damaged spool to its successor, and what the database has of them it keeps
                 await session.execute("rebase_stream", stream_id, claim.epoch, watermark)
             if watermark < self._spool.acknowledged:
-                watermark = await self._record_restore(session, claim, watermark)
+                watermark = await self._doubt.database_restored(session, stream_id, claim, watermark)
+        if successor is not None:
+            await self._spool.claims.follow(successor)
+            raise StreamChangedError(
+                f"the database has entries up to {watermark} of spool {stream_id}, the file had them up to "
+                f"{since}: it was put back from an older copy, and goes on as stream {successor}"
+            )
         if watermark > self._spool.last_sequence:
             raise StreamOutOfStepError(
                 f"the database has entries up to {watermark} of spool {stream_id}, the file only up to "
                 f"{self._spool.last_sequence}: it was put back from an older copy; move it away and start again"
             )
+        await self._spool.claims.keep()
         self._claimant.taken(claim)
-        self._spool.claimed(watermark, predecessors)
+        self._spool.claims.taken(watermark, predecessors)
         self._ahead = None
         self._position = min(self._position, watermark)
         self._committed_to(watermark)
@@ -217,33 +215,6 @@ class Writer:
             log.info("database_connected", epoch=self.epoch, watermark=watermark, waiting=self._spool.depth.entries)
         self.state = WriterState.WRITING
         self.last_error = None
-
-    async def _record_restore(self, session: Session, claim: Claim, watermark: int) -> int:
-        """The database is older than what it once confirmed: send again what the file still has, and say what is lost.
-
-        Returns:
-            From where to go on.
-        """
-        confirmed = self._spool.acknowledged
-        kept_after = await self._spool.take_back(watermark)
-        detail = {
-            "stream_id": str(self._stream_id),
-            "lost_after_sequence": watermark,
-            "lost_to_sequence": kept_after,
-            "confirmed_to_sequence": confirmed,
-        }
-        log.error("database_restored", **detail)
-        await session.execute("rebase_stream", self._stream_id, claim.epoch, kept_after)
-        await session.execute(
-            "insert_recorder_event",
-            self._recorder,
-            self._clock.now_us(),
-            "database_restored",
-            None,
-            "",
-            to_json(detail),
-        )
-        return kept_after
 
     async def _write_next(self, session: Session) -> None:
         await self._spool.wait_beyond(self._position)
@@ -364,16 +335,7 @@ class Writer:
         self._drained.set()
 
     def _count(self, entries: Sequence[SpooledEntry], refused: Sequence[Refused]) -> None:
-        refused_rows = sum(one.row_count for one in refused)
-        self.totals.transactions += 1
-        self.totals.entries += len(entries)
-        self.totals.lost_rows += sum(spooled.entry.header.get("lost_rows", 0) for spooled in entries)
-        self.totals.shed_slots += sum(
-            count.slots for spooled in entries for count in spooled.entry.accounting if count.outcome is Outcome.SHED
-        )
-        self.totals.rows += sum(spooled.entry.row_count for spooled in entries) - refused_rows
-        self.totals.quarantined_rows += refused_rows
-        self.totals.quarantined_entries += sum(one.kind != "row" for one in refused)
+        self.totals.count(entries, refused)
         self._committed_to(entries[-1].sequence)
         self._told = None
         if refused and refused[0].error != self._refusal_told:

@@ -45,6 +45,9 @@ def test_a_value_that_was_out_of_sight_is_not_live_until_it_is_told_again() -> N
     assert (shown.is_live, shown.state, shown.word, shown.age_s) == (False, "stale", "wait", None)
     board.take_values(picture(401, value=7.0), [1])
     assert (board.show(PRESSURE).is_live, board.show(PRESSURE).value) == (True, 7.0)
+    assert board.has_others, "it is drawn at once, however many others changed"
+    board.take_values(picture(402, value=8.0), [1])
+    assert not board.has_others
 
 
 def test_the_age_of_a_value_that_went_bad_is_from_its_last_good_scan() -> None:

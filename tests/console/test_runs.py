@@ -2,6 +2,9 @@
 
 import pytest
 
+from recorder.console.picture import RunPicture, RunsPage
+from recorder.console.run_rows import COLUMNS, RunRows
+from recorder.console.words import UNICODE
 from tests.console.conftest import Console, Driven
 from tests.console.daemon import Daemon
 
@@ -124,3 +127,12 @@ async def test_a_console_that_only_shows_changes_nothing(daemon: Daemon, console
         await driven.until_told("This console only shows")
     harmless = {"status", "parameters", "values", "events", "alarms", "runs_page"}
     assert {request["command"] for request in daemon.asked} <= harmless
+
+
+def test_a_run_by_hand_that_ended_is_not_marked_as_bad() -> None:
+    """It always ends as stopped; one that was aborted or ended without a word is."""
+    rows = RunRows(UNICODE, lambda _page: None)
+    runs = [RunPicture(id=at, status=status) for at, status in enumerate(("stopped", "aborted", "completed"))]
+    rows.take(RunsPage(total=3, offset=0, until_us=0, rows=runs))
+    marks = [str(rows.cells(at, [1] * len(COLUMNS))[0]) for at in range(3)]
+    assert marks == [UNICODE.none, UNICODE.bad, UNICODE.good]

@@ -112,3 +112,12 @@ def test_axes_have_few_and_short_numbers() -> None:
     assert PlainAxis().get_ticks_and_labels(0.0, 1.0)[1] == ["0", "0.5", "1"]
     assert PlainAxis().get_ticks_and_labels(3.0, 3.0 + 1e-12)
     assert len(ClockAxis().get_ticks(1.795e9, 1.795e9 + 60)) <= 6
+
+
+async def test_what_is_named_beforehand_is_drawn_from_the_start(daemon: Daemon, console: Console) -> None:
+    """A name that the recorder does not know is passed over."""
+    named = ["Process/chamber_pressure", "No/such", "Heater/temperature_set"]
+    async with daemon.serving(), console(trends=named) as driven:
+        await driven.until("LIVE")
+        await driven.press("3")
+        await driven.until("Process/chamber_pressure 0.5 Torr", "Heater/temperature_set 1.5 °C", "1 min, follows")

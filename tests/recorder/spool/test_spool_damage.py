@@ -86,7 +86,7 @@ async def test_an_append_to_a_damaged_file_goes_into_a_new_one_at_once(path: Pat
         await ruin(spool, path)
         assert await spool.append([points(41, rows=100)], state={"slot": 41}) == 41
         assert spool.stream_id != stream
-        assert spool.lineage == (spool.stream_id, (stream,))
+        assert spool.claims.lineage == (spool.stream_id, (stream,))
         found = await everything(spool, 4)
         told = account(found)
         assert told["stream_id"] == str(stream)
@@ -213,7 +213,7 @@ async def test_a_file_found_damaged_at_the_start_is_recovered_too(path: Path) ->
     async with Spool(path, max_bytes=ROOMY) as spool:
         assert spool.set_aside is not None
         assert spool.state == {"slot": 100}
-        assert spool.lineage[1] == (stream,)
+        assert spool.claims.lineage[1] == (stream,)
         found = await everything(spool)
         told = account(found)
         assert told["file"] == spool.set_aside.name
@@ -272,7 +272,7 @@ async def test_what_was_committed_but_not_acknowledged_is_not_stored_twice(
         assert await d.watermark() == d.spool.last_sequence == d.spool.acknowledged
         kinds = [row["kind"] for row in await d.sql.fetch("SELECT kind FROM recorder_events")]
         assert kinds == ["spool_set_aside"], "no restore of the database is taken for it"
-        assert d.spool.lineage == (d.spool.stream_id, ())
+        assert d.spool.claims.lineage == (d.spool.stream_id, ())
 
 
 async def test_a_writer_at_work_follows_to_the_new_stream(tmp_path: Path, path: Path, database_url: str) -> None:

@@ -125,7 +125,7 @@ async def test_once_the_watermark_is_known_what_lies_above_it_is_merged(spool: S
     for number in range(12):
         await spool.append([points(number, rows=500)])
     await spool.peek(after=0, max_rows=2500)
-    spool.claimed(2, ())
+    spool.claims.taken(2, ())
     for number in range(12, 40):
         await spool.append([points(number, rows=500)])
     found = await everything(spool)

@@ -88,7 +88,7 @@ class SpoolMachine(RuleBasedStateMachine):
     @rule()
     def claim(self) -> None:
         self.spool.acknowledge(self.position)
-        self.spool.claimed(self.position, self.spool.lineage[1])
+        self.spool.claims.taken(self.position, self.spool.claims.lineage[1])
 
     @rule(kept_bytes=st.sampled_from([0, SMALL // 16, SMALL // 8]))
     def reopen(self, kept_bytes: int) -> None:
@@ -107,7 +107,7 @@ class SpoolMachine(RuleBasedStateMachine):
         assert watermark <= kept_after <= self.position
         self.committed = [spooled for spooled in self.committed if spooled.sequence <= kept_after]
         self.position = kept_after
-        self.spool.claimed(kept_after, self.spool.lineage[1])
+        self.spool.claims.taken(kept_after, self.spool.claims.lineage[1])
 
     @rule()
     def crash(self) -> None:
