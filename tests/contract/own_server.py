@@ -53,6 +53,7 @@ class OwnSubject:
             device="plc",
             host="127.0.0.1",
             port=self._port,
+            connect_timeout_s=20,
             request_timeout_s=REQUEST_TIMEOUT_S,
             requests_in_flight=self.in_flight,
             tls=self._tls(),

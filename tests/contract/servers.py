@@ -52,7 +52,7 @@ class ModbusSubject:
 
     @property
     def place(self) -> Place:
-        return TcpPlace(host="127.0.0.1", port=self.port, framing=self.framing)
+        return TcpPlace(host="127.0.0.1", port=self.port, framing=self.framing, connect_timeout_s=20)
 
     async def start(self) -> None:
         await self._server.serve_forever(background=True)
@@ -140,7 +140,7 @@ class TlsSubject(ModbusSubject):
         tls = TlsSettings(
             ca=self._certificates.authority, certificate=self._certificates.ours, key=self._certificates.our_key
         )
-        return TcpPlace(host="127.0.0.1", port=self.port, tls=tls)
+        return TcpPlace(host="127.0.0.1", port=self.port, tls=tls, connect_timeout_s=20)
 
 
 class RtuOverTcpSubject(ModbusSubject):

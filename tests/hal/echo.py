@@ -94,7 +94,7 @@ async def echoing(kind: str, port: int, *, echo: bool) -> AsyncIterator[Place]:
     """
     if kind == "rtu_over_tcp":
         async with echoing_gateway(port) as its:
-            yield TcpPlace(host="127.0.0.1", port=its, framing=Framing.RTU, echo=echo)
+            yield TcpPlace(host="127.0.0.1", port=its, framing=Framing.RTU, echo=echo, connect_timeout_s=20)
         return
     terminal = await EchoingTerminal.open(port)
     try:

@@ -74,6 +74,7 @@ class Place:
             device="plc",
             host="127.0.0.1",
             port=self.port,
+            connect_timeout_s=20,
             connections=connections,
             requests_in_flight=in_flight,
             request_timeout_s=timeout_s,

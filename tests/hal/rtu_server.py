@@ -34,7 +34,7 @@ class UnitServer:
 
     @property
     def place(self) -> Place:
-        return TcpPlace(host="127.0.0.1", port=self.port, framing=self.framing)
+        return TcpPlace(host="127.0.0.1", port=self.port, framing=self.framing, connect_timeout_s=20)
 
     async def wait_asked(self, unit: int, times: int) -> None:
         """Wait until a unit was asked so many times."""

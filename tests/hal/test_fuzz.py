@@ -91,7 +91,7 @@ async def serving(framing: Framing, fuzzes: Sequence[Fuzz], sent: list[bytes]) -
                 await asyncio.sleep(0)
 
     async with serving_streams(serve) as port:
-        yield TcpPlace(host="127.0.0.1", port=port, framing=framing)
+        yield TcpPlace(host="127.0.0.1", port=port, framing=framing, connect_timeout_s=20)
 
 
 def unit() -> UnitSettings:

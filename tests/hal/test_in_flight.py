@@ -75,7 +75,9 @@ async def test_by_default_one_is_outstanding() -> None:
             peer.writer.write(request.answer())
 
     async with serving(script) as place:
-        link = await tcp_link(ModbusTcpSettings(device="plc", host="127.0.0.1", port=place.port))()
+        link = await tcp_link(
+            ModbusTcpSettings(device="plc", host="127.0.0.1", port=place.port, connect_timeout_s=20)
+        )()
         assert data(await ask(link, 3)) == [own(at) for at in range(3)]
         await link.close()
 

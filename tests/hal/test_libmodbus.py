@@ -68,8 +68,9 @@ async def running(binary: Path, *arguments: str) -> AsyncIterator[int]:
         yield int(await process.stdout.readline())
     finally:
         process.stdin.close()
-        async with asyncio.timeout(5):
-            await process.wait()
+        # to the end of what it says too: a transport that is left open is a warning in some other test
+        async with asyncio.timeout(30):
+            await process.communicate()
 
 
 @pytest.fixture(params=["tcp", "rtu"])
@@ -78,7 +79,7 @@ async def link(request: pytest.FixtureRequest, binary: Path) -> AsyncIterator[Mo
     unit = UnitSettings(device="libmodbus", request_timeout_s=5.0)
     if request.param == "tcp":
         async with running(binary, "tcp") as port:
-            opened = await Line(TcpPlace(host="127.0.0.1", port=port)).join(unit)()
+            opened = await Line(TcpPlace(host="127.0.0.1", port=port, connect_timeout_s=20)).join(unit)()
             assert isinstance(opened, ModbusLink)
             yield opened
             await opened.close()

@@ -172,15 +172,16 @@ async def test_a_device_that_lags_by_an_answer_stays_marked_on_rtu() -> None:
 async def test_a_line_that_does_not_fall_silent_is_closed() -> None:
     """A device that babbles; it is no endless wait."""
     async with serving(Framing.RTU) as server:
-        link = await Line(server.place).join(unit(1, timeout_s=0.05, turnaround_s=0.01))()
+        link = await Line(server.place).join(unit(1, timeout_s=0.05, turnaround_s=0.3))()
         with pytest.raises(RequestTimeoutError):
             await value(link)
         reading = asyncio.create_task(value(link))
-        while not link.lost.is_set():
+        while not reading.done():
             server.send(b"\x55")
             await asyncio.sleep(0)
         with pytest.raises(Exception, match="does not fall silent"):
             await reading
+        assert link.lost.is_set()
         await link.close()
 
 

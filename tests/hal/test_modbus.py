@@ -38,7 +38,12 @@ class Served:
     async def connect(self, *, unit: int = 1, request_timeout_s: float = 5.0) -> ModbusLink:
         """Open a link to it; the time-out is long, so that a test which runs into it is seen."""
         settings = ModbusTcpSettings(
-            device="plc", host="127.0.0.1", port=self.port, unit=unit, request_timeout_s=request_timeout_s
+            device="plc",
+            host="127.0.0.1",
+            port=self.port,
+            unit=unit,
+            request_timeout_s=request_timeout_s,
+            connect_timeout_s=20,
         )
         return await connect(settings)
 
@@ -336,7 +341,7 @@ async def test_small_requests_are_sent_without_delay() -> None:
 async def test_each_link_of_a_factory_is_a_connection_of_its_own() -> None:
     """A device connects again and again by one factory."""
     async with serving(answering("03 04 0001 0002")) as served:
-        factory = tcp_link(ModbusTcpSettings(device="plc", host="127.0.0.1", port=served.port))
+        factory = tcp_link(ModbusTcpSettings(device="plc", host="127.0.0.1", port=served.port, connect_timeout_s=20))
         first, second = await factory(), await factory()
         await first.close()
         assert (await second.read(TWO)).data.tolist() == [1, 2]

@@ -37,7 +37,12 @@ class Allowing:
 
     def settings(self, connections: int) -> ModbusTcpSettings:
         return ModbusTcpSettings(
-            device="plc", host="127.0.0.1", port=self.port, connections=connections, request_timeout_s=5
+            device="plc",
+            host="127.0.0.1",
+            port=self.port,
+            connections=connections,
+            request_timeout_s=5,
+            connect_timeout_s=20,
         )
 
     async def wait_waiting(self, count: int) -> None:
@@ -136,7 +141,7 @@ async def test_a_request_without_an_answer_ends_them_all() -> None:
     """As on a single connection: a new one is trusted, this one is not."""
     async with serving(8) as device:
         settings = ModbusTcpSettings(
-            device="plc", host="127.0.0.1", port=device.port, connections=2, request_timeout_s=0.5
+            device="plc", host="127.0.0.1", port=device.port, connections=2, request_timeout_s=0.5, connect_timeout_s=20
         )
         device.go.set()
         link = await tcp_link(settings)()

@@ -148,7 +148,9 @@ class Plant(AbstractContextManager["Plant"]):
         """Press the tool's start button."""
 
         async def work() -> None:
-            link = await connect(ModbusTcpSettings(device="tool", host="127.0.0.1", port=self.port))
+            link = await connect(
+                ModbusTcpSettings(device="tool", host="127.0.0.1", port=self.port, connect_timeout_s=20)
+            )
             try:
                 await link.write(RegisterKind.COIL, START_COIL, [1])
             finally:

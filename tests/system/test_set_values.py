@@ -62,7 +62,7 @@ def turn(plant: Plant, celsius: float) -> None:
     )
 
     async def work() -> None:
-        link = await connect(ModbusTcpSettings(device="panel", host="127.0.0.1", port=plant.port))
+        link = await connect(ModbusTcpSettings(device="panel", host="127.0.0.1", port=plant.port, connect_timeout_s=20))
         try:
             await link.write(parameter.kind, parameter.address, encode(parameter, celsius).tolist())
         finally:

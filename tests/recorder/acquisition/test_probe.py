@@ -98,7 +98,7 @@ async def test_what_is_no_block_of_a_device_is_refused_before_it_is_asked(
 async def test_a_device_is_asked_who_it_is_through_the_daemon(short_directory: Path) -> None:
     """Over a real socket to a simulated unit; what says nothing of itself says nothing."""
     async with serve_modbus({1: small_unit()}, host="127.0.0.1", port=0) as port:
-        connect = tcp_link(ModbusTcpSettings(device="plc", host="127.0.0.1", port=port))
+        connect = tcp_link(ModbusTcpSettings(device="plc", host="127.0.0.1", port=port, connect_timeout_s=20))
         async with daemon(short_directory, connect) as socket:
             objects = await DaemonReader(socket, "plc", rate_per_s=1e6).identify()
     assert objects["vendor"]

@@ -34,11 +34,14 @@ from tests.hal.echo import echoing_gateway
 from tests.simulator.served import small_unit
 
 HOLDING = RegisterKind.HOLDING_REGISTER
+pytestmark = pytest.mark.timeout(300)  # up to four programs one after the other, each of which has to start
 
 
 def of_port(port: int) -> Connect:
     """What opens a link to unit 1 there."""
-    return tcp_link(ModbusTcpSettings(device="unit", host="127.0.0.1", port=port, request_timeout_s=1))
+    return tcp_link(
+        ModbusTcpSettings(device="unit", host="127.0.0.1", port=port, request_timeout_s=1, connect_timeout_s=20)
+    )
 
 
 async def of_the_simulated_tool() -> FoundUnit:
@@ -158,6 +161,13 @@ def test_what_cannot_be_is_one_line_and_a_status(
     assert done.stderr.count("\n") == 1
 
 
+async def ended(process: asyncio.subprocess.Process) -> None:
+    """End it, however the test went: a transport that is left is a warning in some other test."""
+    if process.returncode is None:
+        process.kill()
+        await process.communicate()
+
+
 async def discovered(folder: Path, *arguments: str) -> tuple[int, dict[str, Any], str]:
     """Exit status, what was found, and what was said of faults."""
     process = await asyncio.create_subprocess_exec(
@@ -166,7 +176,10 @@ async def discovered(folder: Path, *arguments: str) -> tuple[int, dict[str, Any]
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    printed, said = await process.communicate()
+    try:
+        printed, said = await process.communicate()
+    finally:
+        await ended(process)
     return process.returncode or 0, json.loads(printed) if printed else {}, said.decode()
 
 
@@ -199,7 +212,10 @@ async def test_what_is_printed_fits_a_terminal_and_ends_with_a_section_for_the_c
             cwd=tmp_path,
             stdout=asyncio.subprocess.PIPE,
         )
-        printed, _ = await process.communicate()
+        try:
+            printed, _ = await process.communicate()
+        finally:
+            await ended(process)
     lines = printed.decode().splitlines()
     assert process.returncode == 0
     assert max(map(len, lines)) <= 80
@@ -251,9 +267,12 @@ async def test_ctrl_c_shows_what_was_found_so_far(tmp_path: Path) -> None:
             cwd=tmp_path,
             stdout=asyncio.subprocess.PIPE,
         )
-        await asked.wait()
-        process.send_signal(signal.SIGINT)
-        printed, _ = await process.communicate()
+        try:
+            await asked.wait()
+            process.send_signal(signal.SIGINT)
+            printed, _ = await process.communicate()
+        finally:
+            await ended(process)
     answer = json.loads(printed)
     assert (process.returncode, answer["complete"]) == (130, False)
     assert answer["units"][0]["ranges"][0] == {"kind": "coil", "first": 0, "last": 499}
