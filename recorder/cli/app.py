@@ -5,6 +5,7 @@ import os
 import sys
 import traceback
 from collections.abc import Coroutine
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
@@ -71,7 +72,8 @@ def run_async(main: Coroutine[Any, Any, Result]) -> Result:
 def yield_to_recorder() -> None:
     """Leave the processor to the recorder wherever both want it: who only watches must not delay a scan."""
     if sys.platform != "win32":
-        os.nice(max(0, WATCHER_NICENESS - os.nice(0)))
+        with suppress(PermissionError):  # systemd has set it, and its unit lets nobody change it
+            os.nice(max(0, WATCHER_NICENESS - os.nice(0)))
 
 
 def read_config(path: Path | None) -> Config:
