@@ -74,6 +74,7 @@ class _PutBack:
 
     Attributes:
         unanswered: slots without an answer of the tool that the database does not know of: a busy machine skips one.
+        alarms: events of alarms that it does not know of; each is an entry too.
     """
 
     from_ns: int
@@ -82,6 +83,7 @@ class _PutBack:
     lost: int
     sent_again: int
     unanswered: int
+    alarms: int
 
 
 async def _put_back(lab: Lab, plant: Plant, chance: Random, *, between: Callable[[], Awaitable[object]]) -> _PutBack:
@@ -124,6 +126,7 @@ async def _put_back(lab: Lab, plant: Plant, chance: Random, *, between: Callable
         lost=sum(e["detail"]["lost_to_sequence"] - e["detail"]["lost_after_sequence"] for e in restored),
         sent_again=sum(e["detail"]["confirmed_to_sequence"] - e["detail"]["lost_to_sequence"] for e in restored),
         unanswered=sum(max(0, scans[outcome] - books.slots_of(outcome)) for outcome in ("skipped", "failed")),
+        alarms=sum(len(plant.recorder.log(kind)) - len(books.events_of(kind)) for kind in _ALARMS),
     )
 
 
@@ -137,7 +140,7 @@ async def _restored(lab: Lab, chance: Random) -> Findings:
                     cause="was stored after the backup that was put back",
                     from_ns=put_back.from_ns - _SENT_BEFORE_NS,
                     until_ns=put_back.until_ns,
-                    exactly=put_back.lost - put_back.unanswered,
+                    exactly=put_back.lost - put_back.unanswered - put_back.alarms,
                 )
             ],
             audit_may_say=("ended in no outcome",),  # that is what the database lost
@@ -172,6 +175,7 @@ async def _lagging(lab: Lab, chance: Random) -> Findings:
         )
 
 
+_ALARMS: Final = ("alarm_raised", "alarm_returned", "alarm_normal")
 _SENT_BEFORE_NS: Final = 1_000_000_000
 """An answer is stored a moment after it was sent, so the first ones that are missing were sent before the backup."""
 
