@@ -72,7 +72,7 @@ def run_async(main: Coroutine[Any, Any, Result]) -> Result:
 def yield_to_recorder() -> None:
     """Leave the processor to the recorder wherever both want it: who only watches must not delay a scan."""
     if sys.platform != "win32":
-        with suppress(PermissionError):  # systemd has set it, and its unit lets nobody change it
+        with suppress(OSError):  # systemd has set it, and its unit lets nobody change it
             os.nice(max(0, WATCHER_NICENESS - os.nice(0)))
 
 
