@@ -18,6 +18,7 @@ from recorder.control import ask
 from recorder.database import Session
 from recorder.errors import UsageError
 
+_NEWEST: Final = "last"
 _SHOWN_OFFSET_US: Final = 1000
 """An offset of clock and times of a run below it is drift that was being followed."""
 
@@ -25,7 +26,15 @@ runs_app = typer.Typer(help="Runs: what was recorded, start and stop.", no_args_
 app.add_typer(runs_app, name="runs")
 
 
-RunArgument = Annotated[str, typer.Argument(help="Id of the run, or `last` for the newest of the machine.")]
+def _checked(run: str) -> str:
+    if run != _NEWEST and (not (run.isascii() and run.isdecimal()) or int(run) >= 1 << 63):
+        raise typer.BadParameter(f"{run!r} is no run; give its id, as ald-recorder runs list shows it, or last")
+    return run
+
+
+RunArgument = Annotated[
+    str, typer.Argument(help="Id of the run, or `last` for the newest of the machine.", callback=_checked)
+]
 
 
 @runs_app.command("list")
@@ -121,16 +130,14 @@ async def _number(session: Session, place: DatabasePlace, run: str) -> int:
     """The id that somebody typed, or that of the newest run.
 
     Raises:
-        UsageError: it is none, or nothing is recorded yet.
+        UsageError: nothing is recorded yet.
     """
-    if run == "last":
+    if run == _NEWEST:
         newest = await session.fetch_one("audit_newest_run", place.machine)
         if newest is None:
             raise UsageError(f"no run of {place.machine!r} is recorded yet; see ald-recorder runs list --all")
         number: int = newest["id"]
         return number
-    if not (run.isascii() and run.isdecimal()) or int(run) >= 1 << 63:
-        raise UsageError(f"{run!r} is no run; give its id, as ald-recorder runs list shows it, or last")
     return int(run)
 
 

@@ -116,4 +116,6 @@ def test_a_run_is_one_line_of_80_columns_and_the_last_one_has_a_name(commands: C
     listed = commands.run("runs", "list", "--machine", "ald-1", "--limit", "3").stdout.splitlines()
     assert [line.split()[:2] for line in listed[2:5]] == [["44", "Al2O3"], ["43", "Al2O3"], ["42", "Al2O3"]]
     assert json.loads(commands.run("runs", "show", "last", "--json").stdout)["id"] == 44
-    assert commands.refused("runs", "show", "newest", status=2).startswith("error: 'newest' is no run; give its id")
+    assert "Invalid value for 'run': 'newest' is no run; give its id" in commands.refused(
+        "runs", "show", "newest", status=2
+    )
