@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Final, TypeVar
 
@@ -38,6 +39,8 @@ LEAST_HEIGHT: Final = 16
 _CLOCK_S: Final = 0.5
 _BENEATH_S: Final = 1.0
 """What lies beneath a window is drawn less often, so that the keys of the window find a free console."""
+_REPAINT_S: Final = 0.05
+"""After a change of size, when textual has taken in the last of several."""
 _VIEWS: Final[dict[str, type[View]]] = {
     "overview": OverviewView,
     "values": ValuesView,
@@ -234,12 +237,17 @@ class ConsoleApp(App[None]):
     def on_resize(self, event: events.Resize) -> None:
         """Say where a terminal is too small, rather than draw what cannot be read."""
         is_small = event.size.width < LEAST_WIDTH or event.size.height < LEAST_HEIGHT
+        was_small = self.screen_stack[0].has_class("-too-small")
         self.screen_stack[0].set_class(is_small, "-too-small")
+        if was_small and not is_small and len(self.screen_stack) == 1:
+            self.call_after_refresh(self.view.take_focus)  # what is not shown has no focus
         if is_small:
             text = (
                 f"terminal too small:\n{event.size.width} x {event.size.height}\nneeds {LEAST_WIDTH} x {LEAST_HEIGHT}"
             )
             self.screen_stack[0].query_one("#too-small", Static).update(text)
+        # a terminal that was small for a moment has lost what it cut off, and textual draws nothing for the size it had
+        self.set_timer(_REPAINT_S, partial(self.refresh, layout=True))
 
     # questions
 

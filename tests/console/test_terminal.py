@@ -54,7 +54,7 @@ def test_an_operator_sees_the_run_the_fault_and_the_recovery(plant: Plant, short
         terminal.until("LIVE")
         for columns, lines in ((200, 60), (60, 16), (30, 8), (80, 24)):
             terminal.resize(columns, lines)
-        terminal.until("LIVE", "search /")
+        terminal.until("LIVE", "search /", "n Start a run", "q Quit")
         terminal.press("q")
         terminal.until("ended with 0")
     finally:
