@@ -12,7 +12,7 @@ from recorder.console.alarm_list import login_name
 from recorder.console.dialogs import ConfirmDialog, FieldsDialog, Line, TextDialog
 from recorder.console.feed import News
 from recorder.console.filter_bar import FilterBar
-from recorder.console.picture import NotesPicture, RunsPage
+from recorder.console.picture import NotesPicture, RunsPage, StatusPicture
 from recorder.console.row_list import RowList
 from recorder.console.run_rows import COLUMNS, PAGE, RunRows
 from recorder.console.view import View
@@ -222,6 +222,8 @@ class RunsView(View):
     async def _command(self, command: str, done: str, **fields: object) -> None:
         try:
             answer = await self.console.ask_plain(command, **fields)
+            # what is said next must know of it
+            self.board.take_status(await self.console.ask(StatusPicture, "status"))
         except RecorderError as error:
             self.notify(str(error), severity="error", timeout=10)
             return
