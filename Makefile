@@ -21,8 +21,8 @@ demo: .venv/ready
 	@.venv/bin/ald-recorder demo --speed $(SPEED)
 
 test: .venv/ready-dev
-	.venv/bin/python -m pytest --numprocesses $(WORKERS) --dist worksteal -m "not alone"
-	.venv/bin/python -m pytest -m alone
+	@.venv/bin/python -m pytest --numprocesses $(WORKERS) --dist worksteal -m "not alone"; together=$$?; \
+		.venv/bin/python -m pytest -m alone && exit $$together
 
 test-long: .venv/ready-dev
 	ALD_LONG_TESTS=1 .venv/bin/python -m pytest \
