@@ -1,5 +1,6 @@
 """What the views that list parameters share: a filter, the values of those in sight, and why one is as it is."""
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar, Protocol
 
@@ -30,13 +31,13 @@ class ParameterListView(View):
 
     columns: ClassVar[Sequence[Column]]
 
+    @abstractmethod
     def listed(self) -> ListedParameters:
         """The rows, made once."""
-        raise NotImplementedError
 
+    @abstractmethod
     def matching(self, text: str) -> tuple[list[ParameterRow], str]:
         """The parameters of a filter, and how many they are in words."""
-        raise NotImplementedError
 
     def compose(self) -> ComposeResult:
         """Filter and list."""

@@ -1,6 +1,7 @@
 """The fourth view: the history of runs, and runs by hand."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import ClassVar, Final
 
 from rich.text import Text
@@ -222,9 +223,11 @@ class RunsView(View):
     async def _command(self, command: str, done: str, **fields: object) -> None:
         try:
             answer = await self.console.ask_plain(command, **fields)
-            # what is said next must know of it
-            self.board.take_status(await self.console.ask(StatusPicture, "status"))
         except RecorderError as error:
             self.notify(str(error), severity="error", timeout=10)
             return
+        with suppress(
+            RecorderError
+        ):  # it was done, whatever becomes of this question; what is said next must know of it
+            self.board.take_status(await self.console.ask(StatusPicture, "status"))
         self.notify(f"Run {answer['run']} {done}.")

@@ -40,8 +40,6 @@ __all__ = ["FILE_FORMAT", "EncodedEntry", "SpoolDepth", "SpoolStore", "SpooledEn
 
 _FAR_BYTES: Final = 4 * 1024 * 1024
 """With so much room left nothing has to be shed, and the pages in use need not be asked for, which takes 0.05 ms."""
-
-
 _UNCLAIMED: Final = "unclaimed_from"
 
 
@@ -116,9 +114,9 @@ class SpoolStore:
 
     def _unclaimed_from(self, kept: dict[str, str]) -> int:
         since, marked_at = json.loads(kept.get(_UNCLAIMED, "[null, null]"))
-        if since is not None and marked_at == self.last_sequence:
+        if since is not None and marked_at == self.last_sequence and since >= self.acknowledged:
             return int(since)
-        # claimed by the one before, or an older release wrote since, which claims without a word here
+        # claimed by the one before, or an older release was here since, which claims without a word in the file
         with suppress(sqlite3.OperationalError), self._writer:  # a full disk: then the next append keeps it
             keep(self._writer, {_UNCLAIMED: json.dumps([self.last_sequence, self.last_sequence])})
         return self.last_sequence
@@ -382,6 +380,8 @@ class SpoolStore:
         store = SpoolStore(self.path, max_bytes=self.max_bytes, keep_bytes=self._keep_bytes)
         store.shed_entries = self.shed_entries
         store.set_aside = aside
+        if self.unclaimed_from is not None:
+            store.unclaimed_from = self.unclaimed_from  # kept with the next append
         return store
 
     def close(self) -> None:

@@ -137,10 +137,10 @@ def install(machine: Machine, definitions_text: str) -> None:
     assert not machine.run("systemctl", "is-active", *STARTED, check=False).stdout.count("\nactive")
     configure(machine)
     write(machine, ENVIRONMENT, f"ALD_DATABASE__DSN={LOOPBACK}\n")
-    write(machine, Path("/root/definitions.csv"), definitions_text)
+    write(machine, Path("/srv/definitions.csv"), definitions_text)
     program = ("env", f"ALD_DATABASE__DSN={LOOPBACK}", PROGRAM / "bin/python", "-P", "-m", "recorder")
     machine.run(*program, "database", "migrate", "--config", CONFIGURATION)
-    machine.run(*program, "definitions", "import", "/root/definitions.csv", "--config", CONFIGURATION)
+    machine.run(*program, "definitions", "import", "/srv/definitions.csv", "--config", CONFIGURATION)
 
 
 def check_start(machine: Machine) -> None:
